@@ -1,0 +1,1 @@
+"""Barron's general adaptive robust loss as a proper NumPyro distribution."""
