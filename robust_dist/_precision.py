@@ -1,0 +1,157 @@
+"""Arithmetic a little wider than the format: numbers as a short head plus a small tail.
+
+A head keeps the upper half of the significand, so that a product of two heads is exact. That
+suffices to carry a few bits beyond the format through ``log`` and ``exp``, where ``exp(w)`` would
+otherwise lose ``|w|`` units in the last place. No product of unrounded numbers is ever subtracted
+from its own rounded value, because XLA may contract ``a * b - c`` to a fused multiply-add.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+
+class Format(NamedTuple):
+    """What the code has to know about one floating-point format."""
+
+    unsigned: type
+    mantissa_bits: int
+    bias: int
+    head_mask: int
+    """clears the lower half of the significand"""
+    ln2_head: float
+    """log 2 cut so short that its product with any exponent is exact"""
+    ln2_tail: float
+    log_terms: int
+    """terms of atanh's series that reach the last place for abs(s) < 0.172"""
+
+
+_FORMATS = {
+    np.dtype(np.float32): Format(
+        np.uint32, 23, 127, 0xFFFFF000, 0.693359375, -2.1219444005469058e-4, 5
+    ),
+    np.dtype(np.float64): Format(
+        np.uint64,
+        52,
+        1023,
+        0xFFFFFFFFF8000000,
+        float.fromhex("0x1.62e42fefap-1"),
+        1.6465949582897081e-12,
+        11,
+    ),
+}
+
+
+def format_of(dtype: DTypeLike) -> Format:
+    """Return the facts of float32 or float64."""
+    return _FORMATS[np.dtype(dtype)]
+
+
+class Pair(NamedTuple):
+    """An unevaluated sum, ``head + tail`` with ``abs(tail)`` far below ``abs(head)``."""
+
+    head: Array
+    tail: Array
+
+
+def head_of(x: Array) -> Array:
+    """Return x with the lower half of its significand cleared."""
+    fmt = format_of(x.dtype)
+    bits = lax.bitcast_convert_type(x, fmt.unsigned) & np.asarray(fmt.head_mask, fmt.unsigned)
+    return lax.bitcast_convert_type(bits, x.dtype)
+
+
+def split(x: Array, tail: Array | float = 0.0) -> Pair:
+    """Return ``x + tail`` as a short head and the rest, for a finite x."""
+    head = head_of(x)
+    return Pair(head, (x - head) + tail)
+
+
+def exponent_of(x: Array) -> Array:
+    """Return the integer e for which ``x * 2**-e`` lies in [1, 2), of a normal x > 0."""
+    fmt = format_of(x.dtype)
+    bits = lax.bitcast_convert_type(x, fmt.unsigned) >> fmt.mantissa_bits
+    return bits.astype(jnp.int32) - fmt.bias
+
+
+def scale_power_of_two(x: Array, exponent: Array) -> Array:
+    """Return ``x * 2**exponent`` for an integer exponent; in two steps, so that it can be large."""
+    fmt = format_of(x.dtype)
+    half = exponent >> 1
+    for part in (half, exponent - half):
+        bits = (part + fmt.bias).astype(fmt.unsigned) << fmt.mantissa_bits
+        x = x * lax.bitcast_convert_type(bits, x.dtype)
+    return x
+
+
+def divide(n: Pair, d: Pair) -> Pair:
+    """Return n/d with a short head; n and d have short heads."""
+    denominator = d.head + d.tail
+    head = head_of((n.head + n.tail) / denominator)
+    rest = (n.head - head * d.head) + (n.tail - head * d.tail)
+    return Pair(head, rest / denominator)
+
+
+def multiply(x: Pair, y: Pair) -> Pair:
+    """Return x*y; the head has the full width."""
+    return Pair(x.head * y.head, x.head * y.tail + x.tail * (y.head + y.tail))
+
+
+def atanh_excess(t: Array, terms: int) -> Array:
+    """Return ``atanh(s)/s - 1`` as a function of ``t = s**2``."""
+    total = jnp.full_like(t, 1 / (2 * terms + 1))
+    for n in range(terms - 1, 0, -1):
+        total = total * t + 1 / (2 * n + 1)
+    return total * t
+
+
+def _log_exponent(u: Array) -> Array:
+    """Return the integer k for which ``u * 2**-k`` lies in [sqrt(1/2), sqrt(2))."""
+    fmt = format_of(u.dtype)
+    # adding the gap between sqrt(2) and 2 to the significand carries into the exponent above it
+    gap = int((2.0 - 2.0**0.5) * 2**fmt.mantissa_bits)
+    bits = lax.bitcast_convert_type(u, fmt.unsigned) + np.asarray(gap, fmt.unsigned)
+    return (bits >> fmt.mantissa_bits).astype(jnp.int32) - fmt.bias
+
+
+def log1p_pair(y: Pair, extra: Array) -> Pair:
+    """Return ``log(1 + (head + tail) * 2**extra)``, a short head and a tail, for y >= 0.
+
+    ``extra`` is 0, or so large that the 1 lies below the last place and can be left out.
+    """
+    dtype = y.head.dtype
+    fmt = format_of(dtype)
+    one = jnp.where(extra == 0, jnp.ones((), dtype), jnp.zeros((), dtype))
+    k = _log_exponent(one + (y.head + y.tail))
+    # f = (1 + y) 2^-k,  n = f - 1,  s = n/(2 + n),  log f = 2 atanh s
+    n = split(
+        (scale_power_of_two(one, -k) - 1) + scale_power_of_two(y.head, -k),
+        scale_power_of_two(y.tail, -k),
+    )
+    denominator = 2 + (n.head + n.tail)
+    s = head_of((n.head + n.tail) / denominator)
+    rest = ((n.head - 2 * s) - s * n.head + n.tail * (1 - s)) / denominator
+    full = s + rest
+    exponent = (k + extra).astype(dtype)
+    first = exponent * np.asarray(fmt.ln2_head, dtype)
+    total = first + 2 * s
+    lost = (first - total) + 2 * s
+    series = 2 * full * atanh_excess(full * full, fmt.log_terms)
+    return split(total, lost + (2 * rest + series + exponent * np.asarray(fmt.ln2_tail, dtype)))
+
+
+def exp_pair(w: Pair) -> Array:
+    """Return ``exp(head + tail)``; the head is finite."""
+    total = w.head + w.tail
+    e = jnp.exp(total)
+    return e + jnp.where(jnp.isfinite(e), e, 0) * ((w.head - total) + w.tail)
+
+
+def expm1_pair(w: Pair) -> Array:
+    """Return ``expm1(head + tail)``; the head is finite."""
+    total = w.head + w.tail
+    e = jnp.expm1(total)
+    return e + jnp.where(jnp.isfinite(e), 1 + e, 0) * ((w.head - total) + w.tail)
