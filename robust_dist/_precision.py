@@ -11,7 +11,27 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
+
+
+def gap_floor(dtype: DTypeLike) -> float:
+    """Return the value that stands for abs(alpha - 2) at alpha = 2 exactly.
+
+    The derivative in alpha diverges there like log(abs(alpha - 2)), so a finite value is a
+    convention. It is one convention for rho, log Z and H, so that their differences stay right, and
+    lies below the gap between 2 and its neighbours in the format, so that it changes nothing else.
+    """
+    return 1e-30 if jnp.finfo(dtype).bits == 64 else 1e-10
+
+
+def promote_inexact(*args: ArrayLike) -> tuple[Array, ...]:
+    """Return the arguments as arrays of one common dtype, float32 or float64."""
+    dtype = jnp.result_type(*args)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        dtype = jnp.result_type(float)
+    if jnp.finfo(dtype).bits < 32:
+        dtype = jnp.dtype(jnp.float32)
+    return tuple(jnp.asarray(arg, dtype) for arg in args)
 
 
 class Format(NamedTuple):

@@ -30,8 +30,10 @@ from robust_dist._precision import (
     exp_pair,
     expm1_pair,
     exponent_of,
+    gap_floor,
     log1p_pair,
     multiply,
+    promote_inexact,
     scale_power_of_two,
     split,
 )
@@ -39,29 +41,9 @@ from robust_dist._precision import (
 __all__ = ["psi", "rho", "weight"]
 
 
-def gap_floor(dtype: DTypeLike) -> float:
-    """Return the value that stands for abs(alpha - 2) at alpha = 2 exactly.
-
-    The derivative in alpha diverges there like log(abs(alpha - 2)), so a finite value is a
-    convention. It is one convention for rho, log Z and H, so that their differences stay right, and
-    lies below the gap between 2 and its neighbours in the format, so that it changes nothing else.
-    """
-    return 1e-30 if jnp.finfo(dtype).bits == 64 else 1e-10
-
-
 def _alpha_bound(dtype: DTypeLike) -> float:
     """Return the abs(alpha) beyond which the format can't tell the loss from its limit."""
     return 2.0 ** (510 if jnp.finfo(dtype).bits == 64 else 60)
-
-
-def promote_inexact(*args: ArrayLike) -> tuple[Array, ...]:
-    """Return the arguments as arrays of one common dtype, float32 or float64."""
-    dtype = jnp.result_type(*args)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        dtype = jnp.result_type(float)
-    if jnp.finfo(dtype).bits < 32:
-        dtype = jnp.dtype(jnp.float32)
-    return tuple(jnp.asarray(arg, dtype) for arg in args)
 
 
 class _Bent(NamedTuple):
@@ -316,7 +298,7 @@ def _rho_alpha_series(b_log: Array, log: Array, z: Array, w: Array) -> Array:
     return 0.25 * b_log * total
 
 
-def _rho_alpha_near(log: Array, w: Array, k: Array, b: Array, reach: Array, s: Array) -> Array:
+def _rho_alpha_near(log: Array, w: Array, k: Array, b: Array, *, reach: Array, s: Array) -> Array:
     """Return d rho/d alpha where b < 1, which may vanish; reach = (X^2 + b) exp(w)."""
     known = (1 + k) / (k * k)
     return 0.25 * (reach * (log / k - known) + b * known) + 0.5 * s * jnp.expm1(w)
@@ -342,7 +324,7 @@ def _exprel_series(z: Array) -> Array:
     return total
 
 
-def _rho_alpha_outer(log: Array, z: Array, k: Array, s: Array) -> Array:
+def _rho_alpha_outer(log: Array, z: Array, k: Array, *, s: Array) -> Array:
     """Return d rho/d alpha where abs(z) and b are large enough for the closed form."""
     inverse = 1 / k
     inside = inverse * (inverse + jnp.expm1(-log)) + (1 - inverse) * _log_excess(log)

@@ -1,0 +1,80 @@
+"""Generate ``robust_dist/_tables/log_normalizer.py``, the quintic table of log Z.
+
+Run as ``python -m robust_dist._precompute.log_normalizer``; it takes a few seconds. Every node
+holds log Z, or the smooth part of it, with two exact derivatives from 30-digit values
+(:mod:`robust_dist._precompute.exact`), in the coordinates of :mod:`robust_dist.normalizer`.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import mpmath
+from mpmath import mpf
+
+from robust_dist._precompute._write import write_table
+from robust_dist._precompute.exact import (
+    log_normalizer_derivatives,
+    log_normalizer_derivatives_reciprocal,
+)
+
+CELLS = {"low": 290, "below": 400, "above": 230, "high": 220}
+DIGITS = 30
+
+Jet = tuple[mpf, mpf, mpf]
+
+
+def low(u: mpf) -> Jet:
+    """Return log Z with its derivatives in u = log(1 + 10 alpha)/log 11, for alpha in [0, 1]."""
+    rate = mpmath.log(11)
+    alpha = mpmath.expm1(u * rate) / 10
+    value, first, second = log_normalizer_derivatives(alpha, DIGITS)
+    slope = (1 + 10 * alpha) * rate / 10  # d alpha/du
+    return value, first * slope, second * slope**2 + first * slope * rate
+
+
+def near_two(sign: int) -> Callable[[mpf], Jet]:
+    """Return G and derivatives in v, alpha = 2 + s v^4, on one side of the singularity.
+
+    log Z = log Z(2) + s b ((log b)/4 + c0 + G(v)) with b = v^4.
+    """
+
+    def jet(v: mpf) -> Jet:
+        if v == 0:
+            return mpf(0), mpf(0), mpf(0)
+        b = v**4
+        value, first, second = log_normalizer_derivatives(2 + sign * b, DIGITS)
+        known = mpmath.log(b) / 4 + (mpmath.euler + mpmath.log(2) - 1) / 4
+        g = (value - mpmath.log(2 * mpmath.pi) / 2) / (sign * b) - known
+        # first = known + 1/4 + g + v g'/4;  second = s/(4b) (1 + 5/4 v g' + v^2 g''/4)
+        first_g = 4 * (first - known - mpf(1) / 4 - g) / v
+        second_g = 4 * (sign * 4 * b * second - 1 - mpf(5) / 4 * v * first_g) / v**2
+        return g, first_g, second_g
+
+    return jet
+
+
+def high(u: mpf) -> Jet:
+    """Return log Z with its derivatives in u = 3/alpha, for alpha in [3, inf]."""
+    value, first, second = log_normalizer_derivatives_reciprocal(u / 3, DIGITS)
+    return value, first / 3, second / 9
+
+
+REGIONS: dict[str, Callable[[mpf], Jet]] = {
+    "low": low,
+    "below": near_two(-1),
+    "above": near_two(+1),
+    "high": high,
+}
+
+
+def main() -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="log_normalizer")
+    parser.add_argument("--out", help="file to write instead of the one in the package")
+    arguments = parser.parse_args()
+    mpmath.mp.dps = DIGITS + 20
+    write_table("log_normalizer", REGIONS, CELLS, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Generated data: each module says which command made it."""

@@ -1,0 +1,152 @@
+r"""The log-normalizer of the standardised law, log Z(alpha), from a generated quintic table.
+
+.. math:: Z(\alpha) = \int_{-\infty}^{\infty} e^{-\rho(x, \alpha, 1)}\,dx
+
+log Z is smooth in alpha except at 2, where its derivative diverges logarithmically:
+
+    log Z = log(2 pi)/2 + s b (log(b)/4 + c0 + G(v)),   b = abs(alpha - 2),  s = sign(alpha - 2),
+
+with c0 = (gamma + log 2 - 1)/4 and G smooth in v = b^(1/4). Four regions, each with a coordinate of
+its own in [0, 1], are tabulated: log Z on [0, 1], G on (1, 2) and (2, 3), log Z on [3, inf].
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from robust_dist._precision import gap_floor, promote_inexact
+from robust_dist._spline import hermite_coefficients, polynomial
+from robust_dist._tables import log_normalizer as _table
+
+__all__ = ["log_normalizer"]
+
+_LOG_Z_AT_2 = 0.5 * np.log(2 * np.pi)
+_C0 = (np.euler_gamma + np.log(2) - 1) / 4
+_RATE = np.log(11)  # of the low region: u = log(1 + 10 alpha)/log 11
+
+_NODES = [np.array(part) for part in (_table.low, _table.below, _table.above, _table.high)]
+_CELLS = [len(part) - 1 for part in _NODES]
+_STARTS = np.cumsum([0, *_CELLS])
+
+
+@functools.cache
+def _coefficients() -> np.ndarray:
+    return np.concatenate([hermite_coefficients(part) for part in _NODES])
+
+
+class _Place(NamedTuple):
+    """Where alpha lies: its region, the cell's coefficients and the coordinate u."""
+
+    rows: Array
+    t: Array
+    count: Array
+    """cells of the region"""
+    u: Array
+    low: Array
+    near: Array
+    b: Array
+    s: Array
+
+
+def _locate(alpha: Array) -> _Place:
+    dtype = alpha.dtype
+    low, below, high = alpha <= 1, alpha < 2, alpha >= 3
+    s = jnp.where(below, -1, 1).astype(dtype)
+    b = jnp.clip(s * (alpha - 2), gap_floor(dtype), 1)
+    u = jnp.where(
+        low,
+        jnp.log1p(10 * jnp.where(low, alpha, 0)) / _RATE,
+        jnp.where(high, 3 / jnp.where(high, alpha, 3), jnp.sqrt(jnp.sqrt(b))),
+    )
+    region = jnp.where(low, 0, jnp.where(below, 1, jnp.where(high, 3, 2)))
+    count = jnp.asarray(_CELLS, dtype)[region]
+    position = jnp.clip(u * count, 0, count)
+    cell = jnp.minimum(jnp.floor(position), count - 1)
+    row = jnp.asarray(_STARTS, jnp.int32)[region] + cell.astype(jnp.int32)
+    rows = jnp.asarray(_coefficients(), dtype)[row]
+    return _Place(rows, position - cell, count, u, low, ~low & ~high, b, s)
+
+
+def _defined(alpha: Array, value: Array) -> Array:
+    """Return nan where there is no distribution on the line: alpha < 0, or nan."""
+    return jnp.where(alpha >= 0, value, jnp.nan)
+
+
+@jax.custom_jvp
+def _log_normalizer(alpha: Array) -> Array:
+    at = _locate(alpha)
+    f = polynomial(at.rows, at.t)
+    near = _LOG_Z_AT_2 + at.s * at.b * (jnp.log(at.b) / 4 + _C0 + f)
+    return _defined(alpha, jnp.where(at.near, near, f))
+
+
+@jax.custom_jvp
+def _slope(alpha: Array) -> Array:
+    """Return d log Z/d alpha; at 2, where it is infinite, that at the convention's gap."""
+    at = _locate(alpha)
+    first = at.count * polynomial(at.rows, at.t, 1)
+    near = jnp.log(at.b) / 4 + (_C0 + 0.25) + polynomial(at.rows, at.t) + 0.25 * at.u * first
+    low = first * (10 / ((1 + 10 * jnp.where(at.low, alpha, 0)) * _RATE))
+    high = -first * at.u * (at.u / 3)
+    return _defined(alpha, jnp.where(at.near, near, jnp.where(at.low, low, high)))
+
+
+def _curvature(alpha: Array) -> Array:
+    """Return the second derivative of log Z."""
+    at = _locate(alpha)
+    first = at.count * polynomial(at.rows, at.t, 1)
+    second = at.count**2 * polynomial(at.rows, at.t, 2)
+    near = at.s * (1 + 1.25 * at.u * first + 0.25 * at.u**2 * second) / (4 * at.b)
+    rate = 10 / (1 + 10 * jnp.where(at.low, alpha, 0))
+    low = (second / _RATE - first) * (rate * rate / _RATE)
+    high = (at.u * second + 2 * first) * at.u * (at.u * (at.u / 9))
+    return _defined(alpha, jnp.where(at.near, near, jnp.where(at.low, low, high)))
+
+
+@_log_normalizer.defjvp
+def _log_normalizer_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return _log_normalizer(alpha), _slope(alpha) * d_alpha
+
+
+@_slope.defjvp
+def _slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return _slope(alpha), _curvature(alpha) * d_alpha
+
+
+@jax.jit
+def log_normalizer(alpha: ArrayLike) -> Array:
+    r"""Return log Z(alpha), the log-normalizer of the standardised law.
+
+    .. math::
+
+        Z(\alpha) = \int_{-\infty}^{\infty} e^{-\rho(x, \alpha, 1)}\,dx
+
+    The density of x with location m and scale c is exp(-rho(x - m, alpha, c))/(c Z(alpha)).
+    log Z falls from log(pi sqrt 2) at alpha = 0 through log(2 pi)/2 at 2 to 0.70526 at inf. First
+    and second derivatives are exact. At alpha = 2, where they are infinite, a finite convention
+    stands for them: abs(alpha - 2) is taken as 1e-30 (in float32 as 1e-10), here and in
+    :func:`robust_dist.rho`.
+
+    Parameters
+    ----------
+    alpha
+        Shape, in [0, inf].
+
+    Returns
+    -------
+    Array
+        log Z, of alpha's shape; nan for alpha < 0, where the integral diverges.
+
+    References
+    ----------
+    J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 17 and appendix C; the
+    expansion at alpha = 2 and the tables are this package's own.
+    """
+    return _log_normalizer(*promote_inexact(alpha))
