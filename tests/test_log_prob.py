@@ -32,10 +32,13 @@ def log_prob(x, loc, alpha, scale):
 @jax.vmap
 def everything(x, loc, alpha, scale):
     """Return the value, the gradient (4) and the Hessian (4, 4) in (x, loc, alpha, scale)."""
-    arguments = (0, 1, 2, 3)
-    value, gradient = jax.value_and_grad(log_prob, arguments)(x, loc, alpha, scale)
-    hessian = jax.hessian(log_prob, arguments)(x, loc, alpha, scale)
-    return value, jnp.stack(gradient), jnp.stack([jnp.stack(row) for row in hessian])
+
+    def first(point):
+        value, gradient = jax.value_and_grad(lambda p: log_prob(*p))(point)
+        return gradient, (value, gradient)
+
+    hessian, (value, gradient) = jax.jacfwd(first, has_aux=True)(jnp.stack([x, loc, alpha, scale]))
+    return value, gradient, hessian
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,14 @@ INFINITY = math.inf
 @jax.vmap
 def everything(x, alpha, scale):
     """Return (rho, psi, weight), the gradient (3) and the Hessian (3, 3) in (x, alpha, scale)."""
-    gradient = jax.grad(rho, (0, 1, 2))(x, alpha, scale)
-    hessian = jax.hessian(rho, (0, 1, 2))(x, alpha, scale)
-    values = jnp.stack([f(x, alpha, scale) for f in (rho, psi, weight)])
-    return values, jnp.stack(gradient), jnp.stack([jnp.stack(row) for row in hessian])
+
+    def first(point):
+        value, gradient = jax.value_and_grad(lambda p: rho(*p))(point)
+        return gradient, (value, gradient)
+
+    point = jnp.stack([x, alpha, scale])
+    hessian, (value, gradient) = jax.jacfwd(first, has_aux=True)(point)
+    return jnp.stack([value, psi(*point), weight(*point)]), gradient, hessian
 
 
 @pytest.fixture(scope="module")
