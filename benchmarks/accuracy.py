@@ -107,8 +107,9 @@ def _worst(
     names: tuple[str, ...] = ARGUMENTS,
     *,
     relative: bool = True,
+    unit: np.ndarray | None = None,
 ) -> Line:
-    """Compare where the truth has a normal representation."""
+    """Compare where the truth has a normal representation; `unit` divides absolute errors."""
     info = np.finfo(dtype)
     worst, where, count = 0.0, "", 0
     for i, (value, exact_value) in enumerate(zip(computed.tolist(), truth, strict=True)):
@@ -119,6 +120,7 @@ def _worst(
         if np.isfinite(value):
             error = abs(mpmath.mpf(value) - exact_value)
             error = float(error / size if relative and size else error)
+            error = error if unit is None else error / unit[i]
         else:
             error = np.inf
         if error > worst:
@@ -133,7 +135,8 @@ def loss_lines(dtype: np.dtype, points: int, generator: np.random.Generator) -> 
     """Measure rho, psi, weight and d rho/d alpha."""
     columns = [f(points, generator, dtype) for f in (_residuals, _shapes, _scales)]
     jets = [
-        exact.loss_jet(*(float(v) for v in point), DIGITS) for point in zip(*columns, strict=True)
+        exact.loss_jet(float(x), float(a), float(c), DIGITS)
+        for x, a, c in zip(*columns, strict=True)
     ]
     if dtype == np.float32:
         kept = [i for i, jet in enumerate(jets) if jet.rho < FLOAT32_LARGEST_RHO]
@@ -217,12 +220,23 @@ def density_lines(dtype: np.dtype, points: int, generator: np.random.Generator) 
     value, gradient, hessian = (np.asarray(v) for v in derivatives(*map(jnp.asarray, columns)))
 
     double = dtype == np.float64
+    # It is minus the sum of two slopes that may cancel, each with a bar of its own.
+    of_rho, of_normalizer = (1e-13, 5e-12) if double else (5e-5, 1e-5)
     slopes = [row[1][2] for row in rows]
-    size = np.array([1 + abs(float(v)) for v in slopes])
-    if double:  # the plan has no float32 bar for this sum of two slopes that have theirs
-        scaled = [v / s for v, s in zip(slopes, map(mpmath.mpf, size), strict=True)]
-        quantity = "d log p/d alpha, error/(1 + size)"
-        yield _worst(quantity, dtype, 1e-13, gradient[:, 1] / size, scaled, columns, relative=False)
+    of_z = [exact.log_normalizer_derivatives(float(a), 10)[1] for a in columns[1]]
+    unit = [
+        of_rho * (1 + abs(p)) + of_normalizer * abs(z) for p, z in zip(slopes, of_z, strict=True)
+    ]
+    yield _worst(
+        "d log p/d alpha, error/(sum of bars)",
+        dtype,
+        1,
+        gradient[:, 1],
+        slopes,
+        columns,
+        relative=False,
+        unit=np.array(unit, float),
+    )
     for i, first in enumerate(ARGUMENTS):
         for j in range(i, 3):
             truth = [row[2][(0, 2, 3)[i]][(0, 2, 3)[j]] for row in rows]
@@ -244,7 +258,8 @@ def density_lines(dtype: np.dtype, points: int, generator: np.random.Generator) 
     bad = np.isnan(value) | (np.isnan(flat).any(1) & np.isfinite(value))
     at = int(np.argmax(bad))
     where = ", ".join(f"{n}={float(axis[at])!r}" for n, axis in zip(ARGUMENTS, wide, strict=True))
-    yield Line("NaN in value, gradient, Hessian", dtype, count, bad.sum(), 0, bad.any() * where)
+    where = where if bad.any() else ""
+    yield Line("NaN in value, gradient, Hessian", dtype, count, float(bad.sum()), 0, where)
 
 
 def main() -> None:
