@@ -263,10 +263,14 @@ def test_no_nan_on_a_grid_of_extremes(dtype, evaluate):
         assert not bad.any(), f"{what}: {first(bad, grid)}"
 
 
-def test_no_intermediate_nan(dtype):
-    """`jax_debug_nans` inspects every intermediate of unjitted code: none may be NaN."""
-    grid = extremes(dtype)
-    finite = np.isfinite(rho(*grid))
-    some = [jnp.asarray(axis[finite]) for axis in grid]
-    with jax.debug_nans(True):
-        jax.vmap(jax.hessian(rho, (0, 1, 2)))(*some)
+def test_no_intermediate_nan():
+    """`jax_debug_nans` inspects every intermediate of unjitted code: none may be NaN.
+
+    In float32 alone, whose range ends sooner; the density is tested so in both precisions.
+    """
+    with jax.enable_x64(False):
+        grid = extremes(np.dtype("float32"))
+        finite = np.isfinite(rho(*grid))
+        some = [jnp.asarray(axis[finite]) for axis in grid]
+        with jax.debug_nans(True):
+            jax.vmap(jax.hessian(rho, (0, 1, 2)))(*some)
