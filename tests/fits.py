@@ -1,0 +1,57 @@
+"""Fits that several test files look at, made once per process; a fit takes seconds to compile."""
+
+from functools import cache
+
+import arviz_base
+import numpy as np
+from xarray import DataTree
+
+
+@cache
+def stackloss() -> DataTree:
+    """Return a short fit of the stackloss data."""
+    from robust_dist.datasets import DATASETS, load
+    from robust_dist.regression import Regression
+
+    regression = Regression(DATASETS["stackloss"].formula, load("stackloss"))
+    return regression.fit(draws=500, warmup=500, chains=4, seed=1)
+
+
+def made_up(
+    coefficients: tuple[str, ...] = ("Intercept", "x"),
+    alpha: tuple[float, float] = (0.0, 2.0),
+    rows: int = 40,
+    diverging: int = 0,
+    drift: float = 0.0,
+) -> DataTree:
+    """Return a DataTree as a fit would, of a line through zero, without fitting.
+
+    The posterior of alpha is uniform in an interval; the last row lies 20 scales off the line. The
+    chains' means differ by ``drift`` standard deviations of alpha.
+    """
+    rng = np.random.default_rng(0)
+    p = len(coefficients)
+    x = np.column_stack([np.ones(rows), *(np.linspace(-1, 1, rows),) * (p - 1)])
+    truth = np.r_[0.0, np.ones(p - 1)]
+    y = x @ truth + rng.normal(0, 0.1, rows)
+    y[-1] += 2.0
+    low, high = alpha
+    draws = rng.uniform(low, high, (2, 500)) + drift * (high - low) * np.arange(2)[:, None]
+    diverges = np.zeros((2, 500), bool)
+    diverges.flat[:diverging] = True
+    return arviz_base.from_dict(
+        {
+            "posterior": {
+                "beta": truth + rng.normal(0, 0.02, (2, 500, p)),
+                "scale": rng.uniform(0.09, 0.11, (2, 500)),
+                "alpha": draws,
+            },
+            "prior": {"alpha": rng.uniform(0, 2, (1, 1000))},
+            "sample_stats": {"diverging": diverges},
+            "observed_data": {"y": y},
+            "constant_data": {"x": x},
+        },
+        coords={"coefficient": list(coefficients), "row": list(range(1, rows + 1))},
+        dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
+        attrs={"/": {"response": "y", "formula": "y ~ x"}},
+    )
