@@ -6,12 +6,15 @@ otherwise lose ``|w|`` units in the last place. No product of unrounded numbers 
 from its own rounded value, because XLA may contract ``a * b - c`` to a fused multiply-add.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
+
+from robust_dist._tables import series
 
 
 def gap_floor(dtype: DTypeLike) -> float:
@@ -45,13 +48,11 @@ class Format(NamedTuple):
     ln2_head: float
     """log 2 cut so short that its product with any exponent is exact"""
     ln2_tail: float
-    log_terms: int
-    """terms of atanh's series that reach the last place for abs(s) < 0.172"""
 
 
 _FORMATS = {
     np.dtype(np.float32): Format(
-        np.uint32, 23, 127, 0xFFFFF000, 0.693359375, -2.1219444005469058e-4, 5
+        np.uint32, 23, 127, 0xFFFFF000, 0.693359375, -2.1219444005469058e-4
     ),
     np.dtype(np.float64): Format(
         np.uint64,
@@ -60,7 +61,6 @@ _FORMATS = {
         0xFFFFFFFFF8000000,
         float.fromhex("0x1.62e42fefap-1"),
         1.6465949582897081e-12,
-        11,
     ),
 }
 
@@ -97,14 +97,17 @@ def exponent_of(x: Array) -> Array:
     return bits.astype(jnp.int32) - fmt.bias
 
 
+def power_of_two(exponent: Array, dtype: DTypeLike) -> Array:
+    """Return ``2**exponent`` for an integer exponent, where that is a normal number."""
+    fmt = format_of(dtype)
+    bits = (exponent + fmt.bias).astype(fmt.unsigned) << fmt.mantissa_bits
+    return lax.bitcast_convert_type(bits, dtype)
+
+
 def scale_power_of_two(x: Array, exponent: Array) -> Array:
     """Return ``x * 2**exponent`` for an integer exponent; in two steps, so that it can be large."""
-    fmt = format_of(x.dtype)
     half = exponent >> 1
-    for part in (half, exponent - half):
-        bits = (part + fmt.bias).astype(fmt.unsigned) << fmt.mantissa_bits
-        x = x * lax.bitcast_convert_type(bits, x.dtype)
-    return x
+    return x * power_of_two(half, x.dtype) * power_of_two(exponent - half, x.dtype)
 
 
 def divide(n: Pair, d: Pair) -> Pair:
@@ -120,15 +123,28 @@ def multiply(x: Pair, y: Pair) -> Pair:
     return Pair(x.head * y.head, x.head * y.tail + x.tail * (y.head + y.tail))
 
 
-def atanh_excess(t: Array, terms: int) -> Array:
-    """Return ``atanh(s)/s - 1`` as a function of ``t = s**2``."""
-    total = jnp.full_like(t, 1 / (2 * terms + 1))
-    for n in range(terms - 1, 0, -1):
-        total = total * t + 1 / (2 * n + 1)
-    return total * t
+_ATANH_EXCESS = {
+    np.dtype(np.float32): series.atanh_excess_float32,
+    np.dtype(np.float64): series.atanh_excess_float64,
+}
 
 
-def _log_exponent(u: Array) -> Array:
+def horner(coefficients: Sequence[float], t: Array) -> Array:
+    """Return the polynomial of the ascending coefficients at t."""
+    *rest, last = coefficients
+    total = jnp.full_like(t, last)
+    for coefficient in reversed(rest):
+        total = total * t + coefficient
+    return total
+
+
+def atanh_excess(s: Array) -> Array:
+    """Return ``atanh(s)/s - 1`` for abs(s) < 0.172, to the last place of 1."""
+    t = s * s
+    return t * horner(_ATANH_EXCESS[np.dtype(t.dtype)], t)
+
+
+def log_exponent(u: Array) -> Array:
     """Return the integer k for which ``u * 2**-k`` lies in [sqrt(1/2), sqrt(2))."""
     fmt = format_of(u.dtype)
     # adding the gap between sqrt(2) and 2 to the significand carries into the exponent above it
@@ -145,7 +161,7 @@ def log1p_pair(y: Pair, extra: Array) -> Pair:
     dtype = y.head.dtype
     fmt = format_of(dtype)
     one = jnp.where(extra == 0, jnp.ones((), dtype), jnp.zeros((), dtype))
-    k = _log_exponent(one + (y.head + y.tail))
+    k = log_exponent(one + (y.head + y.tail))
     # f = (1 + y) 2^-k,  n = f - 1,  s = n/(2 + n),  log f = 2 atanh s
     n = split(
         (scale_power_of_two(one, -k) - 1) + scale_power_of_two(y.head, -k),
@@ -159,8 +175,8 @@ def log1p_pair(y: Pair, extra: Array) -> Pair:
     first = exponent * np.asarray(fmt.ln2_head, dtype)
     total = first + 2 * s
     lost = (first - total) + 2 * s
-    series = 2 * full * atanh_excess(full * full, fmt.log_terms)
-    return split(total, lost + (2 * rest + series + exponent * np.asarray(fmt.ln2_tail, dtype)))
+    excess = 2 * full * atanh_excess(full)
+    return split(total, lost + (2 * rest + excess + exponent * np.asarray(fmt.ln2_tail, dtype)))
 
 
 def exp_pair(w: Pair) -> Array:

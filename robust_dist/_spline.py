@@ -1,8 +1,11 @@
 """Piecewise quintic Hermite polynomials on unit cells; knows nothing of what they interpolate."""
 
+import math
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 
 def hermite_coefficients(nodes: np.ndarray) -> np.ndarray:
@@ -36,11 +39,18 @@ def hermite_coefficients(nodes: np.ndarray) -> np.ndarray:
     )
 
 
-def polynomial(coefficients: Array, t: Array, order: int = 0) -> Array:
-    """Return the derivative of the given order at t; the coefficients lie along the last axis."""
-    degree = coefficients.shape[-1] - 1
+def gather(columns: Sequence[Array], row: Array) -> list[Array]:
+    """Return each power's coefficient in the cells ``row``; ``columns`` has shape (6, cells).
+
+    They are held behind a barrier: XLA would repeat the gathers for every use of them.
+    """
+    taken = [column.at[row].get(mode="promise_in_bounds") for column in columns]
+    return lax.optimization_barrier(taken)
+
+
+def evaluate(coefficients: Sequence[Array], t: Array, order: int = 0) -> Array:
+    """Return a derivative of the polynomial with ascending coefficients at t."""
     total = jnp.zeros_like(t)
-    for n in range(degree, order - 1, -1):
-        factor = float(np.prod(np.arange(n - order + 1, n + 1))) if order else 1.0
-        total = total * t + factor * coefficients[..., n]
+    for power in range(len(coefficients) - 1, order - 1, -1):
+        total = total * t + math.perm(power, order) * coefficients[power]
     return total

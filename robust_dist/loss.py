@@ -60,6 +60,8 @@ class _Bent(NamedTuple):
     """b L, which tends to X^2 where b does to infinity"""
     root: Array
     """exp(w/2); its square may over- or underflow where x times it does not"""
+    quadratic: Array
+    """whether rho is X^2/2 to the last place; there the tails above may underflow"""
 
 
 def _gap(alpha: Array) -> Pair:
@@ -114,13 +116,18 @@ def _bend(x: Array, alpha: Array, scale: Array) -> _Bent:
     largest = jnp.finfo(dtype).max
     ratio = jnp.clip(x / scale, -largest, largest)
     root = exp_pair(_times(b_log, 0.25 * jnp.sign(alpha - 2)))
-    return _Bent(ratio, alpha, b.head + b.tail, log, b_log, root)
+    quadratic = vanishing & (e_square < -60)
+    return _Bent(ratio, alpha, b.head + b.tail, log, b_log, root, quadratic)
+
+
+def _finite(x: Array) -> Array:
+    """Return x, an infinite one replaced by the largest number, so that 0 times it is 0."""
+    return jnp.clip(x, -jnp.finfo(x.dtype).max, jnp.finfo(x.dtype).max)
 
 
 def _along(*terms: tuple[Array, Array]) -> Array:
-    """Return the sum of partial * tangent; an infinite partial must not meet a zero tangent."""
-    largest = jnp.finfo(terms[0][0].dtype).max
-    products = [jnp.clip(partial, -largest, largest) * tangent for partial, tangent in terms]
+    """Return the sum of partial * tangent."""
+    products = [_finite(partial) * tangent for partial, tangent in terms]
     return functools.reduce(operator.add, products)
 
 
@@ -192,7 +199,8 @@ def _rho(x: Array, alpha: Array, scale: Array) -> Array:
     far = jnp.where(
         jnp.abs(bent.alpha) > 4, (bent.b / _nonzero(bent.alpha, bent.alpha != 0)) * wide, far
     )
-    return jnp.where(jnp.abs(bent.alpha - 2) < 1, near, far)
+    bent_down = jnp.where(jnp.abs(bent.alpha - 2) < 1, near, far)
+    return jnp.where(bent.quadratic, 0.5 * bent.ratio * bent.ratio, bent_down)
 
 
 @_rho.defjvp
@@ -228,7 +236,9 @@ def _half_excess(x: Array, alpha: Array, scale: Array) -> Array:
 def _psi(x: Array, alpha: Array, scale: Array) -> Array:
     """Return d rho/dx."""
     bent = _bend(x, alpha, scale)
-    return ((bent.ratio * bent.root) * bent.root) / scale
+    small = scale < 1  # in the order in which nothing underflows that the result does not
+    reach = (bent.ratio * bent.root) * jnp.where(small, bent.root / scale, bent.root)
+    return reach / jnp.where(small, 1, scale)
 
 
 @_psi.defjvp
@@ -236,10 +246,11 @@ def _psi_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     x, alpha, scale = primals
     dx, d_alpha, d_scale = tangents
     value = _psi(x, alpha, scale)
+    factor = _finite(value)
     return value, _along(
-        (_weight(x, alpha, scale) * _order_plus_bending(1, x, alpha, scale), dx),
-        (value * _half_excess(x, alpha, scale), d_alpha),
-        (-value * _order_plus_bending(2, x, alpha, scale) / scale, d_scale),
+        (_finite(_weight(x, alpha, scale)) * _order_plus_bending(1, x, alpha, scale), dx),
+        (factor * _half_excess(x, alpha, scale), d_alpha),
+        (-factor * _order_plus_bending(2, x, alpha, scale) / scale, d_scale),
     )
 
 
@@ -256,11 +267,11 @@ def _rho_scale_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     x, alpha, scale = primals
     dx, d_alpha, d_scale = tangents
     value = _rho_scale(x, alpha, scale)
-    slope = -_psi(x, alpha, scale) / scale
+    factor, slope = _finite(value), _finite(-_psi(x, alpha, scale) / scale)
     return value, _along(
         (slope * _order_plus_bending(2, x, alpha, scale), dx),
-        (value * _half_excess(x, alpha, scale), d_alpha),
-        (-value * _order_plus_bending(3, x, alpha, scale) / scale, d_scale),
+        (factor * _half_excess(x, alpha, scale), d_alpha),
+        (-factor * _order_plus_bending(3, x, alpha, scale) / scale, d_scale),
     )
 
 
@@ -276,11 +287,12 @@ def _weight_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     x, alpha, scale = primals
     dx, d_alpha, d_scale = tangents
     value = _weight(x, alpha, scale)
+    factor = _finite(value)
     ratio, _, s = _plain(x, alpha, scale)
     return value, _along(
-        (value * s * ratio * jnp.exp(-_log(x, alpha, scale)) / scale, dx),
-        (value * _half_excess(x, alpha, scale), d_alpha),
-        (-value * _order_plus_bending(2, x, alpha, scale) / scale, d_scale),
+        (factor * s * ratio * jnp.exp(-_log(x, alpha, scale)) / scale, dx),
+        (factor * _half_excess(x, alpha, scale), d_alpha),
+        (-factor * _order_plus_bending(2, x, alpha, scale) / scale, d_scale),
     )
 
 
@@ -380,10 +392,16 @@ def _rho_alpha_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     second = jnp.where(jnp.isnan(second), value, second)
     excess = _half_excess(x, alpha, scale)
     return value, _along(
-        (excess * _psi(x, alpha, scale), dx),
+        (excess * _finite(_psi(x, alpha, scale)), dx),
         (second, d_alpha),
-        (excess * _rho_scale(x, alpha, scale), d_scale),
+        (excess * _finite(_rho_scale(x, alpha, scale)), d_scale),
     )
+
+
+def rho_and_partials(x: Array, alpha: Array, scale: Array) -> tuple[Array, Array, Array, Array]:
+    """Return rho and its derivatives in x, scale and alpha, for arguments of one dtype."""
+    arguments = (x, alpha, scale)
+    return _rho(*arguments), _psi(*arguments), _rho_scale(*arguments), _rho_alpha(*arguments)
 
 
 @jax.jit

@@ -11,13 +11,13 @@ from collections.abc import Callable
 import mpmath
 from mpmath import mpf
 
-from robust_dist._precompute._write import write_table
+from robust_dist._precompute._write import write_splines
 from robust_dist._precompute.exact import (
     log_normalizer_derivatives,
     log_normalizer_derivatives_reciprocal,
 )
 
-CELLS = {"low": 290, "below": 400, "above": 230, "high": 220}
+CELLS = {"low": 380, "below": 380, "above": 220, "high": 220}
 DIGITS = 30
 
 Jet = tuple[mpf, mpf, mpf]
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--out", help="file to write instead of the one in the package")
     arguments = parser.parse_args()
     mpmath.mp.dps = DIGITS + 20
-    write_table("log_normalizer", REGIONS, CELLS, arguments.out)
+    write_splines("log_normalizer", REGIONS, CELLS, arguments.out)
 
 
 if __name__ == "__main__":

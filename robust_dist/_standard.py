@@ -1,0 +1,184 @@
+"""The log density as one fused pass: value and all partials from one log and one exp.
+
+Each partial derivative written apart would make XLA evaluate log and exp once per reduction. Here
+one pass yields them together, and an ``optimization_barrier`` keeps them so. The notation is that
+of :mod:`robust_dist.loss`, with k = alpha/2; from it, with Phi(t) = (e^t - 1 - t)/t^2,
+
+    Q = b L^2 Phi(z),   rho = b L/2 + k Q/2,
+    d rho/d alpha = (b L^2 + Q (z - 1 - k))/4 + s (e^w - 1 - w)/2,
+
+which hold through alpha = 0 (k = z = 0) and alpha = 2 (b = w = 0). A log density needs absolute
+accuracy only, so cancellation as x -> 0 is left alone; :mod:`robust_dist.loss` is for the rest.
+"""
+
+import functools
+import operator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
+from jax.typing import ArrayLike
+
+from robust_dist import loss
+from robust_dist._precision import (
+    atanh_excess,
+    gap_floor,
+    horner,
+    log_exponent,
+    power_of_two,
+    promote_inexact,
+)
+from robust_dist._tables import series
+from robust_dist.normalizer import log_normalizer_and_slope, value_and_slope
+
+
+class _Scaling(NamedTuple):
+    """Powers of two that keep X^2/b in range."""
+
+    large: float
+    """abs(X) from which on X is scaled down first"""
+    shift: int
+    alpha_bound: float
+
+
+_SCALING = {
+    np.dtype(np.float32): _Scaling(2.0**44, 86, 2.0**60),
+    np.dtype(np.float64): _Scaling(2.0**400, 700, 2.0**400),
+}
+
+
+def _log1p_ratio(ratio: Array, inverse_b: Array) -> Array:
+    """Return L = log1p(X^2/b), for every finite X."""
+    dtype = ratio.dtype
+    scaling = _SCALING[np.dtype(dtype)]
+    large = jnp.abs(ratio) > scaling.large
+    small = ratio * jnp.where(large, 2.0**-scaling.shift, 1).astype(dtype)
+    y = small * small * inverse_b
+    one = jnp.where(large, 0, 1).astype(dtype)
+    k = log_exponent(jnp.maximum(one + y, jnp.finfo(dtype).tiny))
+    power = power_of_two(-k, dtype)
+    n = (one * power - 1) + y * power
+    s = n / (2 + n)
+    exponent = (k + jnp.where(large, 2 * scaling.shift, 0)).astype(dtype)
+    return exponent * np.asarray(np.log(2), dtype) + 2 * (s + s * atanh_excess(s))
+
+
+_PHI = {
+    np.dtype(np.float32): series.phi_float32,
+    np.dtype(np.float64): series.phi_float64,
+}
+
+
+class _Pass(NamedTuple):
+    """What one pass over the data yields, of the standardised residual X."""
+
+    rho: Array
+    slope: Array
+    """d rho/dX"""
+    moment: Array
+    """X d rho/dX"""
+    shape: Array
+    """d rho/d alpha"""
+
+
+def _pass(ratio: Array, alpha: Array, hold: bool) -> _Pass:
+    dtype = ratio.dtype
+    bound, largest = _SCALING[np.dtype(dtype)].alpha_bound, jnp.finfo(dtype).max
+    ratio = jnp.clip(ratio, -largest, largest)
+    alpha = jnp.minimum(alpha, bound)
+    s = jnp.where(alpha < 2, -1, 1).astype(dtype)
+    b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
+    k = 0.5 * alpha
+    inverse_k2 = 1 / jnp.square(jnp.where(k == 0, 1, k))
+    log = _log1p_ratio(ratio, 1 / b)
+    root = jnp.exp((0.25 * s) * (b * log))
+    if hold:
+        # what is dear is evaluated once; all else is cheaper to repeat than to write to memory
+        log, root = lax.optimization_barrier((log, root))
+    b_log = b * log
+    z, w = k * log, (0.5 * s) * b_log
+    reach, e_w = ratio * root, root * root
+    moment = reach * reach
+    q = jnp.where(
+        jnp.abs(z) < 0.5,
+        b_log * log * horner(_PHI[np.dtype(dtype)], jnp.clip(z, -0.5, 0.5)),
+        (moment + b * (e_w - 1 - z)) * inverse_k2,
+    )
+    return _Pass(
+        0.5 * (b_log + k * q),
+        reach * root,
+        moment,
+        0.25 * (b_log * log + q * (z - 1 - k)) + (0.5 * s) * (e_w - 1 - w),
+    )
+
+
+def _value_and_partials(
+    x: Array, loc: Array, scale: Array, alpha: Array, hold: bool
+) -> tuple[Array, ...]:
+    """Return log p and its partials in x, scale and alpha."""
+    log_z, slope = value_and_slope(alpha)
+    # finished before the pass over x
+    inverse, log_constant, slope = lax.optimization_barrier(
+        (1 / scale, jnp.log(scale) + log_z, slope)
+    )
+    done = _pass((x - loc) * inverse, alpha, hold)
+    return (
+        -done.rho - log_constant,
+        -done.slope * inverse,
+        (done.moment - 1) * inverse,
+        -done.shape - slope,
+    )
+
+
+@jax.custom_jvp
+def _gradient(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
+    return _value_and_partials(x, loc, scale, alpha, hold=True)
+
+
+@_gradient.defjvp
+def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    # second derivatives are taken of the written-out first ones, which lose nothing to cancellation
+    def exact(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
+        rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(x - loc, alpha, scale)
+        log_z, slope = log_normalizer_and_slope(alpha)
+        return -rho - log_z, -psi, -rho_scale, -rho_alpha - slope
+
+    value, d_x, d_scale, d_alpha = jax.jvp(exact, primals, tangents)[1]
+    scale, along = primals[2], tangents[2]
+    # of -log c and -1/c; the latter overflows while c^2 is still a number
+    second = jnp.minimum(1 / scale / scale, jnp.finfo(scale.dtype).max)
+    return _gradient(*primals), (value - along / scale, d_x, d_scale + second * along, d_alpha)
+
+
+@jax.custom_jvp
+def _log_density(x: Array, loc: Array, scale: Array, alpha: Array) -> Array:
+    return _value_and_partials(x, loc, scale, alpha, hold=False)[0]
+
+
+def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
+    value, d_x, d_scale, d_alpha = _gradient(*primals)
+    x, loc, scale, alpha = (
+        None if isinstance(tangent, SymbolicZero) else tangent for tangent in tangents
+    )
+    residual = x if loc is None else -loc if x is None else x - loc
+    asked = [
+        (partial, tangent)
+        for partial, tangent in ((d_x, residual), (d_scale, scale), (d_alpha, alpha))
+        if tangent is not None
+    ]
+    # only what is asked for passes the barrier, behind which nothing is ever dropped
+    value, held = lax.optimization_barrier((value, [partial for partial, _ in asked]))
+    terms = [partial * tangent for partial, (_, tangent) in zip(held, asked, strict=True)]
+    return value, functools.reduce(operator.add, terms)
+
+
+_log_density.defjvp(_log_density_jvp, symbolic_zeros=True)
+
+
+def log_density(x: ArrayLike, alpha: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Array:
+    """Return log p(x | alpha, loc, scale), fused with its derivatives."""
+    x, alpha, loc, scale = promote_inexact(x, alpha, loc, scale)
+    return _log_density(x, loc, scale, alpha)
