@@ -8,34 +8,26 @@ import numpy as np
 from jax import Array, lax
 
 
-def hermite_coefficients(nodes: np.ndarray) -> np.ndarray:
-    """Return the power coefficients of each cell's quintic.
+def hermite_coefficients[T: (np.ndarray, Array)](
+    left: Sequence[T], right: Sequence[T]
+) -> tuple[T, ...]:
+    """Return the ascending coefficients of the quintics that meet both ends' data.
 
-    Parameters
-    ----------
-    nodes
-        Shape (cells + 1, 3): value, first and second derivative at the cells' ends, the derivatives
-        with respect to a coordinate that grows by 1 from node to node.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (cells, 6), ascending powers of the position in the cell, in [0, 1].
+    ``left`` and ``right`` hold value, first and second derivative at position 0 and 1 of the cells,
+    the derivatives with respect to that position.
     """
-    (f0, d0, s0), (f1, d1, s1) = nodes[:-1].T, nodes[1:].T
+    f0, d0, s0 = left
+    f1, d1, s1 = right
     rise = (f1 - f0) - d0 - 0.5 * s0
     tilt = (d1 - d0) - s0
     bend = s1 - s0
-    return np.stack(
-        [
-            f0,
-            d0,
-            0.5 * s0,
-            10 * rise - 4 * tilt + 0.5 * bend,
-            -15 * rise + 7 * tilt - bend,
-            6 * rise - 3 * tilt + 0.5 * bend,
-        ],
-        axis=-1,
+    return (
+        f0,
+        d0,
+        0.5 * s0,
+        10 * rise - 4 * tilt + 0.5 * bend,
+        -15 * rise + 7 * tilt - bend,
+        6 * rise - 3 * tilt + 0.5 * bend,
     )
 
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from robust_dist import loss
 from robust_dist._precision import (
@@ -72,7 +72,7 @@ _PHI = {
 }
 
 
-class _Pass(NamedTuple):
+class Derivatives(NamedTuple):
     """What one pass over the data yields, of the standardised residual X."""
 
     rho: Array
@@ -84,11 +84,17 @@ class _Pass(NamedTuple):
     """d rho/d alpha"""
 
 
-def _pass(ratio: Array, alpha: Array, hold: bool) -> _Pass:
+def alpha_bound(dtype: DTypeLike) -> float:
+    """Return the alpha beyond which the law equals that at infinity in this format."""
+    return _SCALING[np.dtype(dtype)].alpha_bound
+
+
+def derivatives(ratio: Array, alpha: Array, hold: bool = False) -> Derivatives:
+    """Return rho and its derivatives at X, for alpha >= 0."""
     dtype = ratio.dtype
-    bound, largest = _SCALING[np.dtype(dtype)].alpha_bound, jnp.finfo(dtype).max
+    largest = jnp.finfo(dtype).max
     ratio = jnp.clip(ratio, -largest, largest)
-    alpha = jnp.minimum(alpha, bound)
+    alpha = jnp.minimum(alpha, alpha_bound(dtype))
     s = jnp.where(alpha < 2, -1, 1).astype(dtype)
     b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
     k = 0.5 * alpha
@@ -107,7 +113,7 @@ def _pass(ratio: Array, alpha: Array, hold: bool) -> _Pass:
         b_log * log * horner(_PHI[np.dtype(dtype)], jnp.clip(z, -0.5, 0.5)),
         (moment + b * (e_w - 1 - z)) * inverse_k2,
     )
-    return _Pass(
+    return Derivatives(
         0.5 * (b_log + k * q),
         reach * root,
         moment,
@@ -124,7 +130,7 @@ def _value_and_partials(
     inverse, log_constant, slope = lax.optimization_barrier(
         (1 / scale, jnp.log(scale) + log_z, slope)
     )
-    done = _pass((x - loc) * inverse, alpha, hold)
+    done = derivatives((x - loc) * inverse, alpha, hold)
     return (
         -done.rho - log_constant,
         -done.slope * inverse,

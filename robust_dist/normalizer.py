@@ -38,7 +38,9 @@ _STARTS = [sum(_CELLS[:region]) for region in range(len(_CELLS))]
 
 @functools.cache
 def _columns() -> np.ndarray:
-    return np.concatenate([hermite_coefficients(part) for part in _NODES]).T
+    return np.concatenate(
+        [hermite_coefficients(part[:-1].T, part[1:].T) for part in _NODES], axis=1
+    )
 
 
 class _Place(NamedTuple):
@@ -46,8 +48,8 @@ class _Place(NamedTuple):
 
     coefficients: list[Array]
     t: Array
-    count: Array
-    """cells of the region"""
+    cells: Array
+    """how many the region has"""
     u: Array
     low: Array
     near: Array
@@ -56,7 +58,7 @@ class _Place(NamedTuple):
 
     def spline(self, order: int = 0) -> Array:
         """Return a derivative of the spline in u."""
-        return self.count**order * evaluate(self.coefficients, self.t, order)
+        return self.cells**order * evaluate(self.coefficients, self.t, order)
 
     def choose(self, low: Array, near: Array, high: Array) -> Array:
         """Return what belongs to alpha <= 1, to 1 < alpha < 3 and to alpha >= 3."""

@@ -2,17 +2,67 @@
 
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
+from numpyro.util import is_prng_key
 
-from robust_dist import _standard
+from robust_dist._draw import draw
+from robust_dist._moments import absolute_moment
+from robust_dist._precision import promote_inexact
+from robust_dist._standard import log_density
 
 
 class GeneralRobust(Distribution):
+    r"""The location-scale family of the general adaptive robust loss.
+
+    .. math::
+
+        p(x \mid \alpha, m, c) = \frac{1}{c\, Z(\alpha)}
+            \exp\left(-\frac{|\alpha-2|}{\alpha}\left(\left(
+            \frac{((x-m)/c)^2}{|\alpha-2|} + 1\right)^{\alpha/2} - 1\right)\right)
+
+    alpha = 2 is Normal(m, c), alpha = 1 a hyperbolic law (Charbonnier, pseudo-Huber) and alpha = 0
+    Cauchy(m, sqrt(2) c); the larger alpha, the lighter the tails. All moments are finite for
+    alpha > 0. The density and its derivatives of first and second order in x, alpha, loc and scale
+    are exact to the last digits; at alpha = 2, where the derivative in alpha is infinite, a finite
+    convention stands for it (see :func:`robust_dist.log_normalizer`).
+
+    The likelihood grows without bound as scale -> 0 on data that the location fits exactly, so give
+    scale a prior that keeps away from 0.
+
+    Parameters
+    ----------
+    alpha
+        Shape, in [0, inf].
+    loc
+        Location m, the centre of symmetry and the mode, in the data's units.
+    scale
+        Scale c > 0, in the data's units: near loc the density is that of Normal(loc, scale), up to
+        a constant, whatever alpha is.
+    validate_args
+        Whether to check the parameters and the values.
+
+    Raises
+    ------
+    ValueError
+        Under ``validate_args=True``, if alpha is negative or nan, or scale is not positive. Without
+        it such parameters give nan.
+
+    References
+    ----------
+    J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, arXiv 1701.03077, eq. 16.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> from robust_dist import GeneralRobust
+    >>> GeneralRobust(2.0, 0.0, 1.0).log_prob(jnp.array([0.0, 1.0])).round(4).tolist()
+    [-0.9189..., -1.4189...]
+    """
+
     arg_constraints: ClassVar[dict[str, Any]] = {
         "alpha": constraints.nonnegative,
         "loc": constraints.real,
@@ -33,6 +83,55 @@ class GeneralRobust(Distribution):
         self.alpha, self.loc, self.scale = promote_shapes(alpha, loc, scale, shape=batch_shape)
         super().__init__(batch_shape, validate_args=validate_args)
 
+    def _parameters(self) -> tuple[Array, ...]:
+        """Return alpha, loc and scale in one floating dtype."""
+        return promote_inexact(self.alpha, self.loc, self.scale)
+
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
-        return _standard.log_density(value, self.alpha, self.loc, self.scale)
+        """Return the log density at value, of the broadcast shape of value and batch_shape."""
+        return log_density(value, self.alpha, self.loc, self.scale)
+
+    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        r"""Return draws, with pathwise derivatives in alpha, loc and scale.
+
+        A draw is loc + scale x with x = F^{-1}(u; alpha) for a u that the key alone determines, so
+        that dx/d alpha = -(dF/d alpha)/p. The quantile is interpolated in a table made for each
+        alpha, within 1e-7 of the exact one.
+
+        Parameters
+        ----------
+        key
+            A JAX PRNG key, typed or legacy.
+        sample_shape
+            Leading shape of the draws.
+
+        Returns
+        -------
+        Array
+            Of shape ``sample_shape + batch_shape``; always finite.
+        """
+        assert is_prng_key(key)
+        alpha, loc, scale = self._parameters()
+        return loc + scale * draw(key, (*sample_shape, *self.batch_shape), alpha)
+
+    @property
+    def mean(self) -> Array:
+        """The mean, loc; nan at alpha = 0, where, as for Cauchy, there is none."""
+        alpha, loc, _ = self._parameters()
+        return jnp.broadcast_to(jnp.where(alpha > 0, loc, jnp.nan), self.batch_shape)
+
+    @property
+    def mode(self) -> Array:
+        """The mode, loc."""
+        return jnp.broadcast_to(self._parameters()[1], self.batch_shape)
+
+    @property
+    def variance(self) -> Array:
+        """The variance; nan at alpha = 0 as for Cauchy, inf where it overflows at alpha near 0.
+
+        It is scale**2 at alpha = 2, and (1.643 scale)**2 at alpha = 1.
+        """
+        alpha, _, scale = self._parameters()
+        variance = jnp.where(alpha > 0, scale**2 * absolute_moment(2, alpha), jnp.nan)
+        return jnp.broadcast_to(variance, self.batch_shape)
