@@ -108,6 +108,7 @@ def plot_fit(dt: DataTree, ax: Axes | None = None, label: int = 5) -> Axes:
         ax.set(xlabel=f"fitted {response} (posterior mean)", ylabel=f"observed {response}")
     weights = observation_weights(dt)
     _draw_points(ax, at, y, weights.values)
+    ax.margins(0.08)  # room for the names
     lowest = [row for row in np.argsort(weights.values)[:label] if weights[row] < 0.6]
     for row in lowest:
         _name_point(
