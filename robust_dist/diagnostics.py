@@ -51,7 +51,8 @@ def observation_weights(dt: DataTree) -> DataArray:
 def summary(dt: DataTree) -> pd.DataFrame:
     """Return ArviZ's summary of the parameters, the coefficients under their own names."""
     parameters = list(dt["posterior"].data_vars)
-    table = arviz_stats.summary(dt, ci_prob=0.95, ci_kind="eti", round_to="none")
+    with np.errstate(invalid="ignore", divide="ignore"):  # a handful of draws has no diagnostics
+        table = arviz_stats.summary(dt, ci_prob=0.95, ci_kind="eti", round_to="none")
     table = table.drop(columns=["mcse_mean", "mcse_sd"])
     # a coefficient that is called as a parameter keeps the name "beta[alpha]"
     names = {
@@ -65,7 +66,9 @@ def summary(dt: DataTree) -> pd.DataFrame:
 def format_summary(table: pd.DataFrame) -> str:
     """Return a summary as text, every number as precise as its standard deviation deserves."""
     text = pd.DataFrame(index=table.index)
-    decimals = [int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) for sd in table["sd"]]
+    decimals = [
+        int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) if sd > 0 else 3 for sd in table["sd"]
+    ]
     headings = {"mean": "mean", "sd": "sd", "eti95_lb": "2.5%", "eti95_ub": "97.5%"}
     for column, heading in headings.items():
         text[heading] = [
@@ -92,9 +95,10 @@ def sampling_problems(dt: DataTree) -> list[str]:
             f"{diverging} of {total} transitions diverged: the draws may miss part of the "
             "posterior; run longer with --warmup, or simplify the formula"
         )
-    diagnostics = arviz_stats.summary(dt, kind="diagnostics", fmt="xarray", round_to="none")
-    rhat = max(float(values.sel(summary="r_hat").max()) for values in diagnostics.values())
-    if not rhat <= 1.01:
+    rhat = float(summary(dt)["r_hat"].max(skipna=False))
+    if np.isnan(rhat):
+        problems.append("too few draws to tell whether the chains agree; raise --draws")
+    elif rhat > 1.01:
         problems.append(
             f"the largest R-hat is {rhat:.3f}, above 1.01: the chains do not agree yet; run longer "
             "with --draws and --warmup"

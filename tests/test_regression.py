@@ -377,6 +377,14 @@ def test_problems_of_sampling_are_named():
     assert problem.startswith("3 of 1000 transitions diverged")
     (problem,) = diagnostics.sampling_problems(made_up(drift=1.0))
     assert "R-hat" in problem
+    (problem,) = diagnostics.sampling_problems(made_up().isel(chain=[0], draw=[0]))
+    assert "too few draws" in problem
+
+
+def test_a_single_draw_is_still_printed():
+    one = made_up().isel(chain=[0], draw=[0])
+    text = diagnostics.format_summary(diagnostics.summary(one))
+    assert f"{float(one['posterior']['scale'][0, 0]):.3f}" in text
 
 
 def test_summary_names_coefficients_but_keeps_them_apart_from_parameters():
