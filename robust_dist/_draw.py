@@ -33,19 +33,23 @@ _MOST_TABLES = 4096
 
 
 class Curve(NamedTuple):
-    """What belongs to a tau."""
+    """What belongs to a tau; the Jacobian J = dx/d tau is factor * exp(growth)."""
 
     b: Array
     log: Array
     """L"""
     x: Array
-    jacobian: Array
-    log_slope: Array
-    """d log J/d tau"""
+    factor: Array
+    growth: Array
+
+    @property
+    def jacobian(self) -> Array:
+        """J."""
+        return self.factor * jnp.exp(self.growth)
 
 
 def curve(tau: Array, alpha: Array) -> Curve:
-    """Return the x >= 0 with rho(x, alpha, 1) = tau^2/2, and the Jacobian dx/d tau."""
+    """Return the x >= 0 with rho(x, alpha, 1) = tau^2/2, and what belongs to it."""
     dtype = tau.dtype
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
     b = jnp.maximum(jnp.abs(alpha - 2), gap_floor(dtype))
@@ -53,13 +57,19 @@ def curve(tau: Array, alpha: Array) -> Curve:
     small = m < 1e-30
     ratio = jnp.where(small, 1, jnp.log1p(m) / jnp.where(small, 1, m))
     log = (tau * tau / b) * ratio  # of (1 + y)^(alpha/2) = 1 + m
-    x = jnp.sqrt(b * jnp.expm1(log))
+    # x = sqrt(b W) exp(L/2), where x^2 may overflow
+    root = jnp.sqrt(-b * jnp.expm1(-log))
     origin = tau == 0
-    tau, over = jnp.where(origin, 1, tau), jnp.where(origin, 1, x)
-    jacobian = jnp.where(origin, 1, (tau / over) * jnp.exp((1 - 0.5 * alpha) * log))
-    # psi'/psi = (1 + (alpha - 2) W)/x
-    bending = (1 - (alpha - 2) * jnp.expm1(-log)) / over
-    return Curve(b, log, x, jacobian, jnp.where(origin, 0, 1 / tau - bending * jacobian))
+    factor = jnp.where(origin, 1, tau / jnp.where(origin, 1, root))
+    return Curve(b, log, root * jnp.exp(0.5 * log), factor, 0.5 * (1 - alpha) * log)
+
+
+def _log_slope(tau: Array, at: Curve, alpha: Array) -> Array:
+    """Return d log J/d tau = 1/tau - J psi'/psi, with psi'/psi = (1 + (alpha - 2) W)/x."""
+    origin = tau == 0
+    bending = 1 - (jnp.minimum(alpha, alpha_bound(tau.dtype)) - 2) * jnp.expm1(-at.log)
+    tau, x = jnp.where(origin, 1, tau), jnp.where(origin, 1, at.x)
+    return jnp.where(origin, 0, 1 / tau - bending * at.jacobian / x)
 
 
 class _Table(NamedTuple):
@@ -88,9 +98,9 @@ def _table(alpha: Array) -> _Table:
     cells = [part.reshape(alpha.shape[0], _CELLS, -1) @ weights for part in density(tau)]
     tau = jnp.asarray(np.arange(_CELLS + 1) * step, dtype)[None]
     at = curve(tau, alpha)
-    shape = derivatives(at.x, alpha).shape
+    log_slope, shape = _log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
     # beyond the last node the integrand falls like an exponential
-    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - at.log_slope))[:, -1:]
+    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - log_slope))[:, -1:]
     ends = (end, end * shape[:, -1:])
     tail, tail_shape = (
         jnp.cumsum(jnp.concatenate([part, rest], 1)[:, ::-1], 1)[:, ::-1]
@@ -101,7 +111,7 @@ def _table(alpha: Array) -> _Table:
     s = jnp.sqrt(1 - 2 * jnp.log(tail / half)) - 1
     hazard = jnp.exp(-0.5 * tau * tau) * at.jacobian / tail
     first = hazard / (s + 1)
-    second = (hazard * (hazard + at.log_slope - tau) - first * first) / (s + 1)
+    second = (hazard * (hazard + log_slope - tau) - first * first) / (s + 1)
     width = s[:, 1:] - s[:, :-1]
     data = (tau + 0 * s, 1 / first, -second / first**3)
     left, right = (

@@ -1,28 +1,41 @@
-"""Absolute moments of the standardised law, by fixed quadrature in tau (see ``_draw``)."""
+"""Expectations under the standardised law, by fixed quadrature in tau (see ``_draw``)."""
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist._draw import curve
+from robust_dist._draw import Curve, curve
 from robust_dist._standard import alpha_bound
 from robust_dist.normalizer import log_normalizer
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
+def _nodes(end: Array, alpha: Array) -> tuple[Array, Curve, Array]:
+    """Return tau in [0, end], what belongs to it and the weights, along a new last axis."""
+    tau = 0.5 * end[..., None] * jnp.asarray(1 + _NODES, alpha.dtype)
+    return tau, curve(tau, alpha[..., None]), end[..., None] * jnp.asarray(_WEIGHTS, alpha.dtype)
+
+
 def absolute_moment(order: int, alpha: Array) -> Array:
     """Return E abs(x)^order, inf where it overflows and at alpha = 0, where it diverges."""
-    alpha = alpha[..., None]
     positive = alpha > 0
     shape = jnp.where(positive, jnp.minimum(alpha, alpha_bound(alpha.dtype)), 1)
     # the integrand peaks at r = tau^2/2 = (order - 1)/alpha and is below the last place by here
-    end = jnp.sqrt(2 * (45 + 8 * (order + 1) / shape))
-    tau = 0.5 * end * jnp.asarray(1 + _NODES, alpha.dtype)
-    at = curve(tau, shape)
-    # x and J overflow where their product with the density does not
-    log_x = 0.5 * (jnp.log(at.b) + at.log + jnp.log(-jnp.expm1(-at.log)))
-    log_jacobian = jnp.log(tau) - log_x + (1 - 0.5 * shape) * at.log
-    exponent = -0.5 * tau * tau + order * log_x + log_jacobian - log_normalizer(shape)
-    total = jnp.sum(jnp.exp(exponent) * jnp.asarray(_WEIGHTS, alpha.dtype), -1) * end[..., 0]
-    return jnp.where(positive[..., 0], total, jnp.where(alpha[..., 0] == 0, jnp.inf, jnp.nan))
+    tau, at, weights = _nodes(jnp.sqrt(2 * (45 + 8 * (order + 1) / shape)), shape)
+    # x^order overflows where its product with the density does not
+    log_x = 0.5 * (jnp.log(-at.b * jnp.expm1(-at.log)) + at.log)
+    exponent = -0.5 * tau * tau + order * log_x + at.growth - log_normalizer(shape)[..., None]
+    total = jnp.sum(weights * at.factor * jnp.exp(exponent), -1)
+    return jnp.where(positive, total, jnp.where(alpha == 0, jnp.inf, jnp.nan))
+
+
+def mean_loss(alpha: Array) -> Array:
+    """Return E rho(x, alpha, 1); nan for alpha < 0."""
+    shape = jnp.where(alpha >= 0, jnp.minimum(alpha, alpha_bound(alpha.dtype)), 1)
+    # at alpha = 0, where tails are heaviest, the integrand falls like exp(-tau^2/4)
+    tau, at, weights = _nodes(jnp.full(alpha.shape, 14, alpha.dtype), shape)
+    half_square = 0.5 * tau * tau
+    exponent = at.growth - half_square - log_normalizer(shape)[..., None]
+    total = jnp.sum(weights * half_square * at.factor * jnp.exp(exponent), -1)
+    return jnp.where(alpha >= 0, total, jnp.nan)

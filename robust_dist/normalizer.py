@@ -39,7 +39,7 @@ _STARTS = [sum(_CELLS[:region]) for region in range(len(_CELLS))]
 @functools.cache
 def _columns() -> np.ndarray:
     return np.concatenate(
-        [hermite_coefficients(part[:-1].T, part[1:].T) for part in _NODES], axis=1
+        [hermite_coefficients([*part[:-1].T], [*part[1:].T]) for part in _NODES], axis=1
     )
 
 

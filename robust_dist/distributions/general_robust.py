@@ -1,5 +1,6 @@
 """GeneralRobust: the general adaptive robust loss as a distribution on the line."""
 
+import math
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -10,9 +11,16 @@ from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import is_prng_key
 
 from robust_dist._draw import draw
-from robust_dist._moments import absolute_moment
+from robust_dist._moments import absolute_moment, mean_loss
 from robust_dist._precision import promote_inexact
 from robust_dist._standard import log_density
+from robust_dist._tail import log_two_sided_tail, two_sided_quantile
+from robust_dist.normalizer import log_normalizer
+
+
+def _defined(alpha: Array) -> Array:
+    """Return alpha, nan where there is no distribution."""
+    return jnp.where(alpha >= 0, alpha, jnp.nan)
 
 
 class GeneralRobust(Distribution):
@@ -111,6 +119,7 @@ class GeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
+        assert key is not None
         assert is_prng_key(key)
         alpha, loc, scale = self._parameters()
         return loc + scale * draw(key, (*sample_shape, *self.batch_shape), alpha)
@@ -135,3 +144,54 @@ class GeneralRobust(Distribution):
         alpha, _, scale = self._parameters()
         variance = jnp.where(alpha > 0, scale**2 * absolute_moment(2, alpha), jnp.nan)
         return jnp.broadcast_to(variance, self.batch_shape)
+
+    def _log_tail(self, value: ArrayLike) -> tuple[Array, Array]:
+        """Return whether value lies below loc, and log P of a distance from loc larger than its."""
+        value, alpha, loc, scale = promote_inexact(value, self.alpha, self.loc, self.scale)
+        z = (value - loc) / scale
+        below = z < 0
+        distance = jnp.where(below, -z, z)
+        bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
+        log_tail = log_two_sided_tail(bounded, _defined(alpha))
+        return below, jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        r"""Return P(X <= value), within 3e-15 (float32 3e-7), with derivatives in everything.
+
+        Above loc it rounds to 1. There the tail probability P(X > value) is, without cancellation,
+        ``cdf(2 * loc - value)``, that of the mirrored value; its logarithm is ``log_cdf`` of it.
+        """
+        below, log_tail = self._log_tail(value)
+        tail = 0.5 * jnp.exp(log_tail)
+        return jnp.where(below, tail, 1 - tail)
+
+    def log_cdf(self, value: ArrayLike) -> Array:
+        """Return log P(X <= value), to a relative 1e-14 wherever the logarithm is a number."""
+        below, log_tail = self._log_tail(value)
+        log_tail = log_tail - math.log(2)
+        return jnp.where(below, log_tail, jnp.log1p(-jnp.exp(log_tail)))
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """Return the quantile at q, -inf at 0 and inf at 1, nan outside of [0, 1].
+
+        The relative distance to loc is right to 1e-12 (float32 5e-6) down to the smallest q, with
+        derivatives in q, alpha, loc and scale by the implicit function.
+        """
+        q, alpha, loc, scale = promote_inexact(q, self.alpha, self.loc, self.scale)
+        lower = jnp.minimum(q, 1 - q)
+        inside = lower > 0
+        small = inside & (lower < 0.25)
+        log_tail = jnp.where(
+            small,
+            jnp.log(2 * jnp.where(small, lower, 0.25)),
+            jnp.log1p(-jnp.where(small | ~inside, 0.5, jnp.abs(1 - 2 * q))),
+        )
+        distance = two_sided_quantile(log_tail, _defined(alpha))
+        distance = jnp.where(inside, distance, jnp.where(lower == 0, jnp.inf, jnp.nan))
+        return loc + scale * jnp.where(q < 0.5, -distance, distance)
+
+    def entropy(self) -> Array:
+        r"""Return the differential entropy, log(c Z(alpha)) + E rho, in nats."""
+        alpha, _, scale = self._parameters()
+        value = jnp.log(scale) + log_normalizer(alpha) + mean_loss(alpha)
+        return jnp.broadcast_to(value, self.batch_shape)
