@@ -13,6 +13,7 @@ near to linear in tau in the centre and in the tails. The draw moves with alpha 
 where the mean of d rho/d alpha under the law is minus the slope of log Z (implicit function).
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -184,6 +185,7 @@ def upper_quantile(log_tail: Array, alpha: Array) -> Array:
     return lax.map(one, flat, batch_size=1024).reshape(log_tail.shape)
 
 
+@functools.partial(jax.jit, static_argnames="shape")
 def draw(key: Array, shape: tuple[int, ...], alpha: Array) -> Array:
     """Return draws of the standardised law; alpha broadcasts against the shape's last axes."""
     dtype = alpha.dtype

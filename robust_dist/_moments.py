@@ -1,5 +1,8 @@
 """Expectations under the standardised law, by fixed quadrature in tau (see ``_draw``)."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -17,6 +20,7 @@ def _nodes(end: Array, alpha: Array) -> tuple[Array, Curve, Array]:
     return tau, curve(tau, alpha[..., None]), end[..., None] * jnp.asarray(_WEIGHTS, alpha.dtype)
 
 
+@functools.partial(jax.jit, static_argnames="order")
 def absolute_moment(order: int, alpha: Array) -> Array:
     """Return E abs(x)^order, inf where it overflows and at alpha = 0, where it diverges."""
     positive = alpha > 0
@@ -30,6 +34,7 @@ def absolute_moment(order: int, alpha: Array) -> Array:
     return jnp.where(positive, total, jnp.where(alpha == 0, jnp.inf, jnp.nan))
 
 
+@jax.jit
 def mean_loss(alpha: Array) -> Array:
     """Return E rho(x, alpha, 1); nan for alpha < 0."""
     shape = jnp.where(alpha >= 0, jnp.minimum(alpha, alpha_bound(alpha.dtype)), 1)

@@ -184,6 +184,7 @@ def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
 _log_density.defjvp(_log_density_jvp, symbolic_zeros=True)
 
 
+@jax.jit
 def log_density(x: ArrayLike, alpha: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Array:
     """Return log p(x | alpha, loc, scale), fused with its derivatives."""
     x, alpha, loc, scale = promote_inexact(x, alpha, loc, scale)

@@ -81,22 +81,32 @@ def _tau(x: Array, alpha: Array) -> Array:
     return jnp.sqrt(2 * jnp.minimum(rho_and_partials(x, alpha, jnp.ones_like(x))[0], largest))
 
 
-@jax.custom_jvp
+@jax.jit
 def log_two_sided_tail(x: Array, alpha: Array) -> Array:
     """Return log P(abs(X) > x) for x >= 0."""
+    return _log_two_sided_tail(x, alpha)
+
+
+@jax.custom_jvp
+def _log_two_sided_tail(x: Array, alpha: Array) -> Array:
     return _tail_of_tau(_tau(x, alpha), alpha).log_tail
 
 
-@log_two_sided_tail.defjvp
+@_log_two_sided_tail.defjvp
 def _log_two_sided_tail_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, alpha), (d_x, d_alpha) = primals, tangents
     tail = _tail_of_tau(_tau(x, alpha), alpha)
     return tail.log_tail, tail.shape * d_alpha - tail.hazard * d_x
 
 
-@jax.custom_jvp
+@jax.jit
 def two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
     """Return the x >= 0 with log P(abs(X) > x) = log_tail <= 0."""
+    return _two_sided_quantile(log_tail, alpha)
+
+
+@jax.custom_jvp
+def _two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
     target = jnp.sqrt(1 - 2 * log_tail)  # sqrt(1 - 2 log 2P) is near to linear in tau
 
     def newton(_: int, tau: Array) -> Array:
@@ -109,9 +119,9 @@ def two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
     return curve(lax.fori_loop(0, _NEWTON_STEPS, newton, start), alpha).x
 
 
-@two_sided_quantile.defjvp
+@_two_sided_quantile.defjvp
 def _two_sided_quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (log_tail, alpha), (d_log_tail, d_alpha) = primals, tangents
-    x = two_sided_quantile(log_tail, alpha)
+    x = _two_sided_quantile(log_tail, alpha)
     tail = _tail_of_tau(_tau(x, alpha), alpha)
     return x, (tail.shape * d_alpha - d_log_tail) / tail.hazard

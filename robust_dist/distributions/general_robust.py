@@ -145,6 +145,18 @@ class GeneralRobust(Distribution):
         variance = jnp.where(alpha > 0, scale**2 * absolute_moment(2, alpha), jnp.nan)
         return jnp.broadcast_to(variance, self.batch_shape)
 
+    @property
+    def kurtosis(self) -> Array:
+        """The excess kurtosis, E((x - loc)^4)/variance^2 - 3; nan at alpha = 0."""
+        alpha, _, _ = self._parameters()
+        kurtosis = absolute_moment(4, alpha) / absolute_moment(2, alpha) ** 2 - 3
+        return jnp.broadcast_to(jnp.where(alpha > 0, kurtosis, jnp.nan), self.batch_shape)
+
+    def mean_absolute_deviation(self) -> Array:
+        """Return E abs(x - loc), in the data's units; inf at alpha = 0."""
+        alpha, _, scale = self._parameters()
+        return jnp.broadcast_to(scale * absolute_moment(1, alpha), self.batch_shape)
+
     def _log_tail(self, value: ArrayLike) -> tuple[Array, Array]:
         """Return whether value lies below loc, and log P of a distance from loc larger than its."""
         value, alpha, loc, scale = promote_inexact(value, self.alpha, self.loc, self.scale)
@@ -179,12 +191,13 @@ class GeneralRobust(Distribution):
         """
         q, alpha, loc, scale = promote_inexact(q, self.alpha, self.loc, self.scale)
         lower = jnp.minimum(q, 1 - q)
+        centre = jnp.where(q < 0.5, 1 - 2 * q, 2 * q - 1)
         inside = lower > 0
         small = inside & (lower < 0.25)
         log_tail = jnp.where(
             small,
             jnp.log(2 * jnp.where(small, lower, 0.25)),
-            jnp.log1p(-jnp.where(small | ~inside, 0.5, jnp.abs(1 - 2 * q))),
+            jnp.log1p(-jnp.where(small | ~inside, 0.5, centre)),
         )
         distance = two_sided_quantile(log_tail, _defined(alpha))
         distance = jnp.where(inside, distance, jnp.where(lower == 0, jnp.inf, jnp.nan))
