@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-import numpyro.distributions as dist
 import pandas as pd
 from jax import Array
+from numpyro import distributions as dist
 from numpyro.infer import MCMC, NUTS, Predictive, init_to_uniform, log_likelihood
 from xarray import DataTree
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
 from jax import Array
 from jax.typing import ArrayLike
+from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
 from robust_dist import GeneralRobust

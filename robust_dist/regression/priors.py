@@ -15,7 +15,7 @@ Every prior is a NumPyro distribution in the user's own units:
 from collections.abc import Mapping
 
 import numpy as np
-import numpyro.distributions as dist
+from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
 from robust_dist.regression.formula import Design
