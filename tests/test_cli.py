@@ -26,7 +26,8 @@ def _ready(monkeypatch):
     """Give back a fit made before instead of sampling."""
     from robust_dist.regression import Regression
 
-    monkeypatch.setattr(Regression, "fit", lambda self, **options: stackloss().copy())
+    fit = stackloss()  # made before its maker is replaced
+    monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
 
 
 def here():
@@ -228,7 +229,8 @@ def test_warnings_of_sampling_reach_the_user(capsys, monkeypatch):
     from robust_dist import diagnostics
     from robust_dist.regression import Regression
 
-    monkeypatch.setattr(Regression, "fit", lambda self, **options: stackloss().copy())
+    fit = stackloss()  # made before its maker is replaced
+    monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
     monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: ["the chains disagree"])
     assert main(["fit", "stackloss", "--quiet"]) == 0
     assert capsys.readouterr().err == "robust-dist: warning: the chains disagree\n"
