@@ -96,7 +96,8 @@ def _table(alpha: Array) -> _Table:
     inner = (np.arange(_CELLS)[:, None] + 0.5 * (1 + _GAUSS_NODES)) * step
     tau = jnp.asarray(inner.ravel(), dtype)[None]
     weights = jnp.asarray(0.5 * step * _GAUSS_WEIGHTS, dtype)
-    cells = [part.reshape(alpha.shape[0], _CELLS, -1) @ weights for part in density(tau)]
+    parts = [part.reshape(alpha.shape[0], _CELLS, -1) for part in density(tau)]
+    cells = [jnp.sum(part * weights, -1) for part in parts]
     tau = jnp.asarray(np.arange(_CELLS + 1) * step, dtype)[None]
     at = curve(tau, alpha)
     log_slope, shape = _log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
