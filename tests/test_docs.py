@@ -1,0 +1,102 @@
+"""README, pages and command line say the same, and what they show runs."""
+
+import doctest
+import importlib
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import robust_dist
+from robust_dist.cli import _parser
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+PUBLIC_MODULES = ["", ".datasets", ".diagnostics", ".plots", ".regression"]
+
+
+def blocks(language):
+    """Return the README's fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_quick_start_is_two_commands():
+    """Whoever copies the first two blocks does the main job and runs the tests."""
+    install = "python3 -m pip install uv && python3 -m uv run "
+    assert blocks("sh")[:2] == [f"{install}robust-dist fit stackloss\n", f"{install}pytest\n"]
+
+
+@pytest.mark.parametrize("block", range(len(blocks("python"))))
+def test_readme_python_runs(block, capsys):
+    namespace = {}
+    exec(blocks("python")[block], namespace)
+    if block == 0:
+        rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line)
+        slope = float(rows["line[1]"].split()[0])
+        # 2.24 is the slope of the inliers (Hogg, Bovy & Lang, figure 2); least squares gives 1.08
+        assert 1.5 < slope < 2.8
+        lines = [line for line in blocks("python")[block].splitlines() if line]
+        assert len(lines) <= 12
+
+
+def test_commands_in_the_text_parse():
+    """Every robust-dist command line of README and pages is one that the program accepts."""
+    texts = [README, *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
+    commands = set()
+    for text in texts:
+        flat = re.sub(r"`robust-dist [^`]+`", lambda match: match[0].replace("\n", " "), text)
+        commands |= set(re.findall(r"robust-dist ((?:fit|datasets)\b[^`\n]*)", flat))
+    assert len(commands) >= 4
+    for command in commands:
+        arguments = shlex.split(command)
+        if "--help" not in arguments:
+            _parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)", (ROOT / path).read_text()):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_ci_runs_what_the_readme_says():
+    script = (ROOT / ".ci/run").read_text()
+    assert "readme_block 1" in script
+    assert "readme_block 2" in script
+    assert blocks("sh")[-1].strip() in script
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == robust_dist.__version__
+    assert f"\nversion: {robust_dist.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{robust_dist.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_every_public_name_is_documented(name):
+    """It has a docstring, and an entry in the reference."""
+    module = importlib.import_module("robust_dist" + name)
+    assert module.__doc__
+    whole = f".. automodule:: {module.__name__}\n   :members:" in REFERENCE
+    for public in module.__all__:
+        assert getattr(module, public).__doc__, public
+        assert whole or re.search(rf"^\.\. (auto)?\w+:: {public}$", REFERENCE, re.MULTILINE), public
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"robust_dist.{path.relative_to(ROOT / 'robust_dist').with_suffix('').as_posix()}"
+        for path in sorted((ROOT / "robust_dist").rglob("*.py"))
+        if ">>>" in path.read_text()
+    ],
+)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name.replace("/", "."))
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.attempted
+    assert not result.failed
