@@ -1,8 +1,13 @@
 """Sphinx extension: formulas become MathML when the pages are built.
 
-Every current browser draws MathML by itself, so the pages need no script, no fonts and no network.
+Every current browser draws MathML by itself, so the pages need no script and no network. Brackets and
+roots stretch only in a font made for mathematics, which few machines have: STIX Two Math, as ziamath
+brings it, is copied beside the pages (robust_dist.css names it).
 """
 
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -29,7 +34,14 @@ def _display(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _copy_font(app: Sphinx, exception: Exception | None) -> None:
+    if exception is None and app.builder.format == "html":
+        with as_file(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf") as font:
+            shutil.copy(font, Path(app.outdir) / "_static")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the renderer ``mathml``."""
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+    app.connect("build-finished", _copy_font)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -121,6 +121,12 @@ def derivatives(ratio: Array, alpha: Array, hold: bool = False) -> Derivatives:
     )
 
 
+def _residual(x: Array, loc: Array) -> Array:
+    """Return x - loc, finite where the difference overflows."""
+    largest = jnp.finfo(x.dtype).max
+    return jnp.clip(x - loc, -largest, largest)
+
+
 def _value_and_partials(
     x: Array, loc: Array, scale: Array, alpha: Array, hold: bool
 ) -> tuple[Array, ...]:
@@ -130,7 +136,7 @@ def _value_and_partials(
     inverse, log_constant, slope = lax.optimization_barrier(
         (1 / scale, jnp.log(scale) + log_z, slope)
     )
-    done = derivatives((x - loc) * inverse, alpha, hold)
+    done = derivatives(_residual(x, loc) * inverse, alpha, hold)
     return (
         -done.rho - log_constant,
         -done.slope * inverse,
@@ -148,7 +154,7 @@ def _gradient(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, 
 def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     # second derivatives are taken of the written-out first ones, which lose nothing to cancellation
     def exact(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
-        rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(x - loc, alpha, scale)
+        rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(_residual(x, loc), alpha, scale)
         log_z, slope = log_normalizer_and_slope(alpha)
         return -rho - log_z, -psi, -rho_scale, -rho_alpha - slope
 

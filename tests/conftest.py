@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import mpmath
 import numpy as np
+import numpyro  # noqa: F401  (first: ArviZ would leave a lazy one, of which submodules load by halves)
 import pytest
 
 REFERENCE = Path(__file__).parent / "reference"
