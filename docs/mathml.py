@@ -1,8 +1,8 @@
 """Sphinx extension: formulas become MathML when the pages are built.
 
-Every current browser draws MathML by itself, so the pages need no script and no network. Brackets and
-roots stretch only in a font made for mathematics, which few machines have: STIX Two Math, as ziamath
-brings it, is copied beside the pages (robust_dist.css names it).
+Every current browser draws MathML by itself, so the pages need no script and no network. Brackets
+and roots stretch only in a font made for mathematics, which few machines have: STIX Two Math, as
+ziamath brings it, is copied beside the pages (robust_dist.css names it).
 """
 
 import shutil
