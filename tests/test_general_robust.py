@@ -562,6 +562,22 @@ def test_cdf_and_quantile_belong_to_the_density(alpha, dtype):
     assert (np.diff(below[x <= 4]) > 0).all()
 
 
+def test_cdf_near_loc(dtype):
+    """For any alpha the cdf leaves 1/2 at loc with the density as its slope, and has one itself.
+
+    Up to a distance of a twentieth of the scale; the next term is of third order in the distance.
+    """
+    alpha = np.array([0, 1, 2, 2.5, 1e3, 1e6, 1e12, np.inf], dtype)
+    distance = np.concatenate([[0], np.geomspace(1e-7, 0.05, 30)])
+    distance = np.concatenate([-distance, distance]).astype(dtype)
+    alpha, x = (part.ravel() for part in np.meshgrid(alpha, dtype.type(0.5) + 2 * distance))
+    below, slope, *_, density, _ = cdf_and_quantile(alpha, x, np.full_like(x, 0.3))
+    atol = 4 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(slope, density, rtol=10 * tolerance(dtype))
+    rise = density * (x - 0.5)
+    assert (np.abs(below - 0.5 - rise) <= np.abs(x - 0.5) ** 3 + atol).all()
+
+
 def test_censored(dtype):
     """NumPyro's censored wrappers, which ask for the cdf, give the mass beyond the bound."""
     d = make(SCALAR, dtype)
