@@ -31,7 +31,7 @@ from _report import (
 
 from robust_dist import GeneralRobust
 
-# of issue A: time / StudentT's, by (what, precision)
+# of issue A: time / StudentT's at 1e6 points; at fewer, the same within 0.1
 BARS = {
     ("gradient", "scalar", "float64"): 0.9,
     ("gradient", "scalar", "float32"): 1.0,
@@ -80,6 +80,8 @@ def rows(precision: str, points: list[int], rounds: int) -> Iterator[Row]:
                     ratio = value / seconds["StudentT"]
                     ours = name == "GeneralRobust"
                     bar = BARS.get((what, shapes, precision)) if ours else None
+                    if bar is not None and shapes == "scalar" and count < 1_000_000:
+                        bar += 0.1
                     yield (
                         f"{what}, {shapes}", precision, f"{count:.0e}", name,
                         f"{value * 1e3:.2f}", f"{ratio:.2f}", *against(ratio, bar),
