@@ -58,14 +58,14 @@ def curve(tau: Array, alpha: Array) -> Curve:
     small = m < 1e-30
     ratio = jnp.where(small, 1, jnp.log1p(m) / jnp.where(small, 1, m))
     log = (tau * tau / b) * ratio  # of (1 + y)^(alpha/2) = 1 + m
-    # x = sqrt(b W) exp(L/2), where x^2 may overflow
-    root = jnp.sqrt(-b * jnp.expm1(-log))
-    origin = tau == 0
-    factor = jnp.where(origin, 1, tau / jnp.where(origin, 1, root))
-    return Curve(b, log, root * jnp.exp(0.5 * log), factor, 0.5 * (1 - alpha) * log)
+    # x = sqrt(b W) exp(L/2), where x^2 may overflow; tau^2/b may underflow
+    tiny = log < 1e-30
+    shrink = jnp.where(tiny, 1, -jnp.expm1(-log) / jnp.where(tiny, 1, log))  # W/L
+    root = jnp.sqrt(ratio * shrink)
+    return Curve(b, log, tau * root * jnp.exp(0.5 * log), 1 / root, 0.5 * (1 - alpha) * log)
 
 
-def _log_slope(tau: Array, at: Curve, alpha: Array) -> Array:
+def log_slope(tau: Array, at: Curve, alpha: Array) -> Array:
     """Return d log J/d tau = 1/tau - J psi'/psi, with psi'/psi = (1 + (alpha - 2) W)/x."""
     origin = tau == 0
     bending = 1 - (jnp.minimum(alpha, alpha_bound(tau.dtype)) - 2) * jnp.expm1(-at.log)
@@ -100,9 +100,9 @@ def _table(alpha: Array) -> _Table:
     cells = [jnp.sum(part * weights, -1) for part in parts]
     tau = jnp.asarray(np.arange(_CELLS + 1) * step, dtype)[None]
     at = curve(tau, alpha)
-    log_slope, shape = _log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
+    slope, shape = log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
     # beyond the last node the integrand falls like an exponential
-    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - log_slope))[:, -1:]
+    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - slope))[:, -1:]
     ends = (end, end * shape[:, -1:])
     tail, tail_shape = (
         jnp.cumsum(jnp.concatenate([part, rest], 1)[:, ::-1], 1)[:, ::-1]
@@ -113,7 +113,7 @@ def _table(alpha: Array) -> _Table:
     s = jnp.sqrt(1 - 2 * jnp.log(tail / half)) - 1
     hazard = jnp.exp(-0.5 * tau * tau) * at.jacobian / tail
     first = hazard / (s + 1)
-    second = (hazard * (hazard + log_slope - tau) - first * first) / (s + 1)
+    second = (hazard * (hazard + slope - tau) - first * first) / (s + 1)
     width = s[:, 1:] - s[:, :-1]
     data = (tau + 0 * s, 1 / first, -second / first**3)
     left, right = (
@@ -191,9 +191,12 @@ def draw(key: Array, shape: tuple[int, ...], alpha: Array) -> Array:
     """Return draws of the standardised law; alpha broadcasts against the shape's last axes."""
     dtype = alpha.dtype
     double = dtype == jnp.float64
-    bits = jax.random.bits(key, shape, jnp.uint64 if double else jnp.uint32)
-    # one bit for the sign, the others for the tail's probability, which is never 0
-    unit = 2.0**-63 if double else 2.0**-31
-    log_tail = -jnp.log(((bits >> 1).astype(dtype) + 0.5) * unit)
+    width, unsigned = (64, jnp.uint64) if double else (32, jnp.uint32)
+    bits = jax.random.bits(key, shape, unsigned)
+    # F(x) is (bits + 1/2) 2^-width: the top bit tells the side, the others the tail beyond x,
+    # which is never 0
+    below = bits >> (width - 1) == 0
+    rest = jnp.where(below, bits, ~bits)
+    log_tail = -jnp.log((rest.astype(dtype) + 0.5) * 2.0 ** (1 - width))
     x = upper_quantile(jnp.maximum(log_tail, 0), jnp.where(alpha >= 0, alpha, jnp.nan))
-    return jnp.where(bits & 1 == 0, x, -x)
+    return jnp.where(below, -x, x)

@@ -32,12 +32,14 @@ def hermite_coefficients[T: (np.ndarray, Array)](
 
 
 def gather(columns: Sequence[Array], row: Array) -> list[Array]:
-    """Return each power's coefficient in the cells ``row``; ``columns`` has shape (6, cells).
+    """Return each power's coefficient in the cells ``row``; ``columns`` are one array per power.
 
-    They are held behind a barrier: XLA would repeat the gathers for every use of them.
+    A cell's coefficients lie side by side in memory, and the row is held behind a barrier: XLA
+    would find it anew for every coefficient.
     """
-    taken = [column.at[row].get(mode="promise_in_bounds") for column in columns]
-    return lax.optimization_barrier(taken)
+    row = lax.optimization_barrier(row)
+    cells = jnp.stack(columns, -1).at[row].get(mode="promise_in_bounds")
+    return [cells[..., power] for power in range(len(columns))]
 
 
 def evaluate(coefficients: Sequence[Array], t: Array, order: int = 0) -> Array:

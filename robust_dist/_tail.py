@@ -23,6 +23,7 @@ from jax import Array, lax
 
 from robust_dist._draw import curve
 from robust_dist._standard import derivatives
+from robust_dist._tail_table import END, mills_ratio
 from robust_dist.loss import rho_and_partials
 from robust_dist.normalizer import log_normalizer_and_slope
 
@@ -30,6 +31,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
 _CENTRE = 0.69
 _NEWTON_STEPS = 7
+# points per alpha from which on a table costs less than the quadrature of each
+_MANY = 1000
 
 
 class Tail(NamedTuple):
@@ -87,9 +90,25 @@ def log_two_sided_tail(x: Array, alpha: Array) -> Array:
     return _log_two_sided_tail(x, alpha)
 
 
+def _by_table(rho: Array, psi: Array, alpha: Array) -> Array:
+    """Return log 2P where tau <= END, from P = R J exp(-rho)/Z and J = tau/psi."""
+    tau = jnp.sqrt(2 * rho)
+    origin = psi == 0
+    jacobian = jnp.where(origin, 1, tau / jnp.where(origin, 1, psi))
+    log_density = np.log(2).item() - rho - log_normalizer_and_slope(alpha)[0]
+    return jnp.minimum(jnp.log(mills_ratio(tau, alpha) * jacobian) + log_density, 0)
+
+
 @jax.custom_jvp
 def _log_two_sided_tail(x: Array, alpha: Array) -> Array:
-    return _tail_of_tau(_tau(x, alpha), alpha).log_tail
+    if x.dtype == jnp.float32 or x.size < _MANY * alpha.size:
+        return _tail_of_tau(_tau(x, alpha), alpha).log_tail
+    at = derivatives(x, alpha)
+    return lax.cond(
+        jnp.any(at.rho > 0.5 * END**2),
+        lambda: _tail_of_tau(_tau(x, alpha), alpha).log_tail,
+        lambda: _by_table(at.rho, at.slope, alpha),
+    )
 
 
 @_log_two_sided_tail.defjvp

@@ -82,8 +82,11 @@ def _shift(pair: Pair, exponent: Array) -> Pair:
 
 
 def _times(pair: Pair, factor: Array) -> Pair:
-    """Return ``pair * factor`` for a power of two, clipped to where exp has long saturated."""
-    limit = 4000.0 if jnp.finfo(pair.head.dtype).bits == 64 else 800.0
+    """Return ``pair * factor`` for a power of two, clipped to where exp has long saturated.
+
+    The limit exceeds twice the largest L as well, so that w + L keeps its sign.
+    """
+    limit = 8000.0 if jnp.finfo(pair.head.dtype).bits == 64 else 1000.0
     inside = ~(pair.head >= limit)  # nan stays nan
     return Pair(
         factor * jnp.where(inside, pair.head, limit), factor * jnp.where(inside, pair.tail, 0)
