@@ -8,18 +8,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robust_dist.distributions.general_robust import GeneralRobust
+    from robust_dist.distributions.reference_alpha import ReferenceAlpha
     from robust_dist.loss import psi, rho, weight
     from robust_dist.normalizer import log_normalizer
+    from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
-__all__ = ["GeneralRobust", "log_normalizer", "psi", "rho", "weight"]
+__all__ = [
+    "GeneralRobust",
+    "ReferenceAlpha",
+    "log_normalizer",
+    "orthogonal_scale",
+    "psi",
+    "rho",
+    "scale_from_orthogonal",
+    "weight",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "GeneralRobust": "robust_dist.distributions.general_robust",
+    "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
     "log_normalizer": "robust_dist.normalizer",
+    "orthogonal_scale": "robust_dist.shape",
     "psi": "robust_dist.loss",
     "rho": "robust_dist.loss",
+    "scale_from_orthogonal": "robust_dist.shape",
     "weight": "robust_dist.loss",
 }
 

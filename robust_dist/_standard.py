@@ -9,10 +9,20 @@ of :mod:`robust_dist.loss`, with k = alpha/2; from it, with Phi(t) = (e^t - 1 - 
 
 which hold through alpha = 0 (k = z = 0) and alpha = 2 (b = w = 0). A log density needs absolute
 accuracy only, so cancellation as x -> 0 is left alone; :mod:`robust_dist.loss` is for the rest.
+
+Next to 2, d rho/d alpha grows like -(M/4) log b with M = X d rho/dX, for which the orthogonal scale
+makes up (:mod:`robust_dist._orthogonal`). Given the *lift* log b, what is left is evaluated without
+it: with L = log(b + X^2) - lift,
+
+    d rho/d alpha + M lift/4 = (b L^2 + Q (k log(b + X^2) - 1 - k))/4 + s (e^w - 1 - w)/2
+                               + (b lift)/(4 k) (s M/2 - e^w + 1 + z),
+
+where b lift -> 0.
 """
 
 import functools
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -32,7 +42,7 @@ from robust_dist._precision import (
     promote_inexact,
 )
 from robust_dist._tables import series
-from robust_dist.normalizer import log_normalizer_and_slope, value_and_slope
+from robust_dist.normalizer import TABLE, log_normalizer_and_slope
 
 
 class _Scaling(NamedTuple):
@@ -50,14 +60,14 @@ _SCALING = {
 }
 
 
-def _log1p_ratio(ratio: Array, inverse_b: Array) -> Array:
-    """Return L = log1p(X^2/b), for every finite X."""
+def _log_sum(ratio: Array, one: Array, factor: Array) -> Array:
+    """Return log(one + factor X^2), for every finite X; one is 1 at most."""
     dtype = ratio.dtype
     scaling = _SCALING[np.dtype(dtype)]
     large = jnp.abs(ratio) > scaling.large
     small = ratio * jnp.where(large, 2.0**-scaling.shift, 1).astype(dtype)
-    y = small * small * inverse_b
-    one = jnp.where(large, 0, 1).astype(dtype)
+    y = small * small * factor
+    one = jnp.where(large, 0, one).astype(dtype)
     k = log_exponent(jnp.maximum(one + y, jnp.finfo(dtype).tiny))
     power = power_of_two(-k, dtype)
     n = (one * power - 1) + y * power
@@ -81,7 +91,7 @@ class Derivatives(NamedTuple):
     moment: Array
     """X d rho/dX"""
     shape: Array
-    """d rho/d alpha"""
+    """d rho/d alpha, plus moment * lift/4"""
 
 
 def alpha_bound(dtype: DTypeLike) -> float:
@@ -89,8 +99,10 @@ def alpha_bound(dtype: DTypeLike) -> float:
     return _SCALING[np.dtype(dtype)].alpha_bound
 
 
-def derivatives(ratio: Array, alpha: Array, hold: bool = False) -> Derivatives:
-    """Return rho and its derivatives at X, for alpha >= 0."""
+def derivatives(
+    ratio: Array, alpha: Array, hold: bool = False, lift: Array | None = None
+) -> Derivatives:
+    """Return rho and its derivatives at X, for alpha >= 0; the lift is log b next to 2, or 0."""
     dtype = ratio.dtype
     largest = jnp.finfo(dtype).max
     ratio = jnp.clip(ratio, -largest, largest)
@@ -99,11 +111,16 @@ def derivatives(ratio: Array, alpha: Array, hold: bool = False) -> Derivatives:
     b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
     k = 0.5 * alpha
     inverse_k2 = 1 / jnp.square(jnp.where(k == 0, 1, k))
-    log = _log1p_ratio(ratio, 1 / b)
+    one, factor = jnp.ones_like(b), 1 / b
+    if lift is not None:
+        one, factor = jnp.where(lift < 0, b, one), jnp.where(lift < 0, one, factor)
+    log_sum = _log_sum(ratio, one, factor)
+    log = log_sum if lift is None else log_sum - lift
     root = jnp.exp((0.25 * s) * (b * log))
     if hold:
         # what is dear is evaluated once; all else is cheaper to repeat than to write to memory
-        log, root = lax.optimization_barrier((log, root))
+        log_sum, root = lax.optimization_barrier((log_sum, root))
+        log = log_sum if lift is None else log_sum - lift
     b_log = b * log
     z, w = k * log, (0.5 * s) * b_log
     reach, e_w = ratio * root, root * root
@@ -113,30 +130,72 @@ def derivatives(ratio: Array, alpha: Array, hold: bool = False) -> Derivatives:
         b_log * log * horner(_PHI[np.dtype(dtype)], jnp.clip(z, -0.5, 0.5)),
         (moment + b * (e_w - 1 - z)) * inverse_k2,
     )
-    return Derivatives(
-        0.5 * (b_log + k * q),
-        reach * root,
-        moment,
-        0.25 * (b_log * log + q * (z - 1 - k)) + (0.5 * s) * (e_w - 1 - w),
-    )
+    shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
+    if lift is not None:
+        vanishing = (0.25 * b * lift) / jnp.where(k == 0, 1, k)
+        shape += vanishing * ((0.5 * s) * moment - (e_w - 1 - z))
+    return Derivatives(0.5 * (b_log + k * q), reach * root, moment, shape)
 
 
-def _residual(x: Array, loc: Array) -> Array:
+def residual(x: Array, loc: Array) -> Array:
     """Return x - loc, finite where the difference overflows."""
     largest = jnp.finfo(x.dtype).max
     return jnp.clip(x - loc, -largest, largest)
 
 
-def _value_and_partials(
-    x: Array, loc: Array, scale: Array, alpha: Array, hold: bool
-) -> tuple[Array, ...]:
-    """Return log p and its partials in x, scale and alpha."""
-    log_z, slope = value_and_slope(alpha)
+def fuse(
+    one_pass: Callable[..., tuple[Array, ...]], written_out: Callable[..., tuple[Array, ...]]
+) -> Callable[[Array, Array, Array, Array], Array]:
+    """Return log p as a function of (x, loc, scale, alpha), evaluated together with its partials.
+
+    Both functions take (x, loc, scale, alpha) and yield log p with its partials in x, scale and
+    alpha. ``one_pass`` is told whether to hold what is dear. Second derivatives are those of
+    ``written_out``, which loses nothing to cancellation and leaves -log(scale) out.
+    """
+
+    @jax.custom_jvp
+    def gradient(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
+        return one_pass(x, loc, scale, alpha, hold=True)
+
+    @gradient.defjvp
+    def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        value, d_x, d_scale, d_alpha = jax.jvp(written_out, primals, tangents)[1]
+        scale, along = primals[2], tangents[2]
+        # of -log c and -1/c; the latter overflows while c^2 is still a number
+        second = jnp.minimum(1 / scale / scale, jnp.finfo(scale.dtype).max)
+        return gradient(*primals), (value - along / scale, d_x, d_scale + second * along, d_alpha)
+
+    @jax.custom_jvp
+    def log_p(x: Array, loc: Array, scale: Array, alpha: Array) -> Array:
+        return one_pass(x, loc, scale, alpha, hold=False)[0]
+
+    def log_p_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
+        value, d_x, d_scale, d_alpha = gradient(*primals)
+        x, loc, scale, alpha = (
+            None if isinstance(tangent, SymbolicZero) else tangent for tangent in tangents
+        )
+        along = x if loc is None else -loc if x is None else x - loc
+        asked = [
+            (partial, tangent)
+            for partial, tangent in ((d_x, along), (d_scale, scale), (d_alpha, alpha))
+            if tangent is not None
+        ]
+        # only what is asked for passes the barrier, behind which nothing is ever dropped
+        value, held = lax.optimization_barrier((value, [partial for partial, _ in asked]))
+        terms = [partial * tangent for partial, (_, tangent) in zip(held, asked, strict=True)]
+        return value, functools.reduce(operator.add, terms)
+
+    log_p.defjvp(log_p_jvp, symbolic_zeros=True)
+    return log_p
+
+
+def _one_pass(x: Array, loc: Array, scale: Array, alpha: Array, hold: bool) -> tuple[Array, ...]:
+    log_z, slope = TABLE.value_and_slope(alpha)
     # finished before the pass over x
     inverse, log_constant, slope = lax.optimization_barrier(
         (1 / scale, jnp.log(scale) + log_z, slope)
     )
-    done = derivatives(_residual(x, loc) * inverse, alpha, hold)
+    done = derivatives(residual(x, loc) * inverse, alpha, hold)
     return (
         -done.rho - log_constant,
         -done.slope * inverse,
@@ -145,49 +204,13 @@ def _value_and_partials(
     )
 
 
-@jax.custom_jvp
-def _gradient(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
-    return _value_and_partials(x, loc, scale, alpha, hold=True)
+def _written_out(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
+    rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(residual(x, loc), alpha, scale)
+    log_z, slope = log_normalizer_and_slope(alpha)
+    return -rho - log_z, -psi, -rho_scale, -rho_alpha - slope
 
 
-@_gradient.defjvp
-def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    # second derivatives are taken of the written-out first ones, which lose nothing to cancellation
-    def exact(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
-        rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(_residual(x, loc), alpha, scale)
-        log_z, slope = log_normalizer_and_slope(alpha)
-        return -rho - log_z, -psi, -rho_scale, -rho_alpha - slope
-
-    value, d_x, d_scale, d_alpha = jax.jvp(exact, primals, tangents)[1]
-    scale, along = primals[2], tangents[2]
-    # of -log c and -1/c; the latter overflows while c^2 is still a number
-    second = jnp.minimum(1 / scale / scale, jnp.finfo(scale.dtype).max)
-    return _gradient(*primals), (value - along / scale, d_x, d_scale + second * along, d_alpha)
-
-
-@jax.custom_jvp
-def _log_density(x: Array, loc: Array, scale: Array, alpha: Array) -> Array:
-    return _value_and_partials(x, loc, scale, alpha, hold=False)[0]
-
-
-def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
-    value, d_x, d_scale, d_alpha = _gradient(*primals)
-    x, loc, scale, alpha = (
-        None if isinstance(tangent, SymbolicZero) else tangent for tangent in tangents
-    )
-    residual = x if loc is None else -loc if x is None else x - loc
-    asked = [
-        (partial, tangent)
-        for partial, tangent in ((d_x, residual), (d_scale, scale), (d_alpha, alpha))
-        if tangent is not None
-    ]
-    # only what is asked for passes the barrier, behind which nothing is ever dropped
-    value, held = lax.optimization_barrier((value, [partial for partial, _ in asked]))
-    terms = [partial * tangent for partial, (_, tangent) in zip(held, asked, strict=True)]
-    return value, functools.reduce(operator.add, terms)
-
-
-_log_density.defjvp(_log_density_jvp, symbolic_zeros=True)
+_log_density = fuse(_one_pass, _written_out)
 
 
 @jax.jit

@@ -38,19 +38,25 @@ def write_splines(
     regions: Mapping[str, Callable[[mpf], Jet]],
     cells: Mapping[str, int],
     out: str | None = None,
+    *,
+    generator: str | None = None,
+    constants: Mapping[str, mpf] | None = None,
 ) -> None:
-    """Write for each region the nodes of a quintic Hermite spline.
+    """Write for each region the nodes of a quintic Hermite spline, and constants before them.
 
     A region's function maps its coordinate in [0, 1] to a value and two derivatives; these are
-    stored with respect to the number of the cell.
+    stored with respect to the number of the cell. ``generator`` is the module that runs, where it
+    has another name.
     """
     lines = header(
-        name,
+        generator or name,
         [
             "Each row holds a node's value and its first and second derivative in the number of",
             "the cell, rounded once from 30 digits. ``benchmarks/accuracy.py`` prints the errors.",
         ],
     )
+    for constant, value in (constants or {}).items():
+        lines += [f"{constant} = {float(value)!r}", ""]
     for region, jet in regions.items():
         count = cells[region]
         lines.append(f"{region} = (")

@@ -2,7 +2,7 @@
 
 Run as ``python -m robust_dist._precompute.log_normalizer``; it takes a few seconds. Every node
 holds log Z, or the smooth part of it, with two exact derivatives from 30-digit values
-(:mod:`robust_dist._precompute.exact`), in the coordinates of :mod:`robust_dist.normalizer`.
+(:mod:`robust_dist._precompute.exact`), in the coordinates of :mod:`robust_dist._alpha_table`.
 """
 
 import argparse
@@ -11,7 +11,8 @@ from collections.abc import Callable
 import mpmath
 from mpmath import mpf
 
-from robust_dist._precompute._write import write_splines
+from robust_dist._precompute._regions import low_alpha, low_jet, near_jet
+from robust_dist._precompute._write import Jet, write_splines
 from robust_dist._precompute.exact import (
     log_normalizer_derivatives,
     log_normalizer_derivatives_reciprocal,
@@ -20,16 +21,10 @@ from robust_dist._precompute.exact import (
 CELLS = {"low": 380, "below": 380, "above": 220, "high": 220}
 DIGITS = 30
 
-Jet = tuple[mpf, mpf, mpf]
-
 
 def low(u: mpf) -> Jet:
     """Return log Z with its derivatives in u = log(1 + 10 alpha)/log 11, for alpha in [0, 1]."""
-    rate = mpmath.log(11)
-    alpha = mpmath.expm1(u * rate) / 10
-    value, first, second = log_normalizer_derivatives(alpha, DIGITS)
-    slope = (1 + 10 * alpha) * rate / 10  # d alpha/du
-    return value, first * slope, second * slope**2 + first * slope * rate
+    return low_jet(u, log_normalizer_derivatives(low_alpha(u)[0], DIGITS))
 
 
 def near_two(sign: int) -> Callable[[mpf], Jet]:
@@ -41,14 +36,9 @@ def near_two(sign: int) -> Callable[[mpf], Jet]:
     def jet(v: mpf) -> Jet:
         if v == 0:
             return mpf(0), mpf(0), mpf(0)
-        b = v**4
-        value, first, second = log_normalizer_derivatives(2 + sign * b, DIGITS)
-        known = mpmath.log(b) / 4 + (mpmath.euler + mpmath.log(2) - 1) / 4
-        g = (value - mpmath.log(2 * mpmath.pi) / 2) / (sign * b) - known
-        # first = known + 1/4 + g + v g'/4;  second = s/(4b) (1 + 5/4 v g' + v^2 g''/4)
-        first_g = 4 * (first - known - mpf(1) / 4 - g) / v
-        second_g = 4 * (sign * 4 * b * second - 1 - mpf(5) / 4 * v * first_g) / v**2
-        return g, first_g, second_g
+        value, first, second = log_normalizer_derivatives(2 + sign * v**4, DIGITS)
+        c0 = (mpmath.euler + mpmath.log(2) - 1) / 4
+        return near_jet(v, sign, c0, (value - mpmath.log(2 * mpmath.pi) / 2, first, second))
 
     return jet
 

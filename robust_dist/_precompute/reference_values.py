@@ -1,6 +1,6 @@
 """Write the reference values that the tests compare with.
 
-Run as ``python -m robust_dist._precompute.reference_values CHECKOUT`` (about a minute on one
+Run as ``python -m robust_dist._precompute.reference_values CHECKOUT`` (three minutes on one
 core); the files go to ``CHECKOUT/tests/reference/``. The values come from :mod:`.exact`, which is
 independent of the run-time code, to 25 significant digits; inputs are exact binary numbers, written
 as hexadecimal floats so that no reader rounds them. A cell is empty where the number is beyond the
@@ -15,8 +15,9 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import functools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,12 @@ import numpy as np
 from mpmath import mpf
 
 from robust_dist._precompute import exact
+from robust_dist._precompute.information import (
+    Information,
+    effective_at_two,
+    information,
+    information_reciprocal,
+)
 
 DIGITS = 25
 SEED = 20_190_616  # the first day of CVPR 2019, where the loss was presented
@@ -172,6 +179,85 @@ def _moment_rows() -> Iterator[Row]:
         yield (_hex(alpha), _cell(exact.entropy(alpha)), *map(_cell, moments))
 
 
+ALPHAS_OF_INFORMATION = (
+    *(0.0, 1e-6, 1e-3, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.03, 1.1, 1.3, 1.5, 1.7, 1.9, 1.99),
+    *(2 + s * 2.0**-k for k in (10, 13, 17, 20, 30, 40, 50) for s in (-1, 1)),
+    *(2.01, 2.1, 2.3, 2.5, 2.7, 2.9, 3.0, 3.2, 4.0, 7.0, 10.0, 50.0, 1e3, 1e4, 1e6, 1e12),
+)
+
+
+def _totals(
+    law: Callable[[mpf], Information],
+    points: Iterable[mpf],
+    first: tuple[mpf, mpf, mpf] = (mpf(0), mpf(0), mpf(0)),
+) -> dict[mpf, tuple[Information, mpf, mpf]]:
+    """Return for every p the information, and the integrals of H' and r from 0 to p.
+
+    By tanh-sinh quadrature, where the generator of the tables uses Gauss-Legendre; ``first`` is a p
+    with what is known of the integrals up to it.
+    """
+    law = functools.cache(law)
+    totals, (start, h, mass) = {}, first
+    for stop in sorted(points):
+        if stop > start:
+            h += mpmath.quad(lambda p: law(p).ratio, [start, stop])
+            mass += mpmath.quad(lambda p: mpmath.sqrt(law(p).effective), [start, stop])
+        totals[stop] = law(stop), h, mass
+        start = stop
+    return totals
+
+
+def _information_rows() -> Iterator[Row]:
+    """Integrate in b = abs(alpha - 2) from 2, and in e = 1/alpha from infinity."""
+    mpmath.mp.dps = DIGITS
+    alphas, third = [mpf(alpha) for alpha in ALPHAS_OF_INFORMATION], 1 / mpf(3)
+    # H' = (log b + gamma + log 2 - 1)/4 + o(1); what is left out is of the order 1e-36
+    b = mpf(10) ** -18
+    rise = b * (mpmath.log(b) + mpmath.euler + mpmath.log(2) - 2) / 4
+    first = (b, rise, b * mpmath.sqrt(effective_at_two()))
+
+    def near(sign: int) -> Callable[[mpf], Information]:
+        def at(b: mpf) -> Information:
+            with mpmath.workdps(3 * DIGITS):  # 2 + b rounds
+                return information(2 + sign * b, DIGITS - 5)
+
+        return at
+
+    below, above = (
+        _totals(near(s), [s * (a - 2) for a in alphas if a <= 3 and s * (a - 2) > 0], first)
+        for s in (-1, 1)
+    )
+    high = _totals(
+        lambda e: information_reciprocal(e, DIGITS - 5), [third, *(1 / a for a in alphas if a > 3)]
+    )
+    mass_below, mass_above, mass_high = below[mpf(2)][2], above[mpf(1)][2], high[third][2]
+    total = mass_below + mass_above + mass_high
+    for alpha in alphas:
+        if alpha <= 3:
+            found, h, mass = (below if alpha < 2 else above)[abs(alpha - 2)]
+            root = mpmath.sqrt(found.effective)
+            slope = found.effective_slope / (2 * root)
+            information_cells = found.pp, found.pc, found.cc
+            of_h = (h if alpha > 2 else -h), found.ratio, found.ratio_slope
+            tail = mass_above - mass if alpha > 2 else mass_above + mass
+            upper = mass_high + tail
+        else:
+            e = 1 / alpha
+            found, h, upper = high[e]
+            in_e = mpmath.sqrt(found.effective)
+            root = in_e * e**2
+            slope = -(e**2) * (found.effective_slope / (2 * in_e) * e**2 + 2 * e * in_e)
+            information_cells = found.pp * e**4, -found.pc * e**2, found.cc
+            of_h = (
+                above[mpf(1)][1] - (high[third][1] - h),
+                -found.ratio * e**2,
+                e**3 * (2 * found.ratio + e * found.ratio_slope),
+            )
+        lower = mass_below - mass if alpha < 2 else total - upper
+        prior = (value / total for value in (lower, upper, root, slope))
+        yield (_hex(float(alpha)), *map(_cell, (*information_cells, *of_h, *prior)))
+
+
 def _write(path: Path, columns: str, rows: Iterable[Row]) -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("mpmath", "python-flint", "numpy"))
     with path.open("w", newline="") as file:
@@ -210,6 +296,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder / "log_prob.csv",
         f"x loc alpha scale log_prob {first} {second}",
         _log_prob_rows(generator),
+    )
+    _write(
+        folder / "information.csv",
+        "alpha i_aa i_ac i_cc h d_h d_d_h prior_cdf prior_sf prior_pdf prior_slope",
+        _information_rows(),
     )
     _write(folder / "tail.csv", "x alpha tail log_tail dcdf_dalpha", _tail_rows())
     _write(folder / "quantile.csv", "p alpha quantile", _quantile_rows())

@@ -86,6 +86,33 @@ class GeneralRobust(Distribution):
         self.alpha, self.loc, self.scale = promote_shapes(alpha, loc, scale, shape=batch_shape)
         super().__init__(batch_shape, validate_args=validate_args)
 
+    @staticmethod
+    def with_orthogonal_scale(
+        alpha: ArrayLike,
+        loc: ArrayLike = 0.0,
+        sigma: ArrayLike = 1.0,
+        *,
+        validate_args: bool | None = None,
+    ) -> "GeneralRobust":
+        """Return the law whose scale is ``scale_from_orthogonal(alpha, sigma)``, for inference.
+
+        As alpha changes, sigma held fixed, the density keeps the width the data give it, so that
+        alpha and sigma are all but independent a posteriori; and the derivative of ``log_prob`` in
+        alpha is continuous through alpha = 2. See :func:`robust_dist.orthogonal_scale`.
+
+        Parameters
+        ----------
+        alpha, loc
+            As for the class.
+        sigma
+            Orthogonal scale > 0, in the data's units; the standard deviation at alpha = 2.
+        validate_args
+            Whether to check the parameters and the values.
+        """
+        from robust_dist.distributions.orthogonal import OrthogonalGeneralRobust  # its subclass
+
+        return OrthogonalGeneralRobust(alpha, loc, sigma, validate_args=validate_args)
+
     def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
         """Return alpha, loc, scale and values in one floating dtype.
 

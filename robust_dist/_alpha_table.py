@@ -1,0 +1,169 @@
+r"""Functions of alpha as generated quintic tables: where alpha lies, and what the table says there.
+
+A function of this family is smooth in alpha except at 2. With b = abs(alpha - 2), s = sign(alpha -
+2), four regions, each with a coordinate u of its own in [0, 1], are tabulated:
+
+    alpha <= 1: u = log(1 + 10 alpha)/log 11;    1 < alpha < 2 and 2 < alpha < 3: u = v = b^(1/4);
+    alpha >= 3: u = 3/alpha, alpha = inf included.
+
+log Z and H have the same singularity at 2, where their derivatives diverge logarithmically:
+
+    f = f(2) + s b (log(b)/4 + c + G(v)),
+
+and what is tabulated next to 2 is G. That logarithm, log b next to 2 and 0 elsewhere, is called the
+*lift*: the derivative of f is lift/4 plus a number that stays finite.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from robust_dist._precision import gap_floor
+from robust_dist._spline import evaluate, gather, hermite_coefficients
+
+RATE = math.log(11)
+
+
+class Place(NamedTuple):
+    """Where alpha lies: its cell, its region and the region's coordinate u."""
+
+    coefficients: list[Array]
+    t: Array
+    cells: Array
+    """how many the region has"""
+    u: Array
+    low: Array
+    near: Array
+    b: Array
+    s: Array
+    low_rate: Array
+    """d u/d alpha on [0, 1]"""
+
+    def spline(self, order: int = 0) -> Array:
+        """Return a derivative of the spline in u."""
+        return self.cells**order * evaluate(self.coefficients, self.t, order)
+
+    def choose(self, low: Array, near: Array, high: Array) -> Array:
+        """Return what belongs to alpha <= 1, to 1 < alpha < 3 and to alpha >= 3."""
+        return jnp.where(self.near, near, jnp.where(self.low, low, high))
+
+
+class AlphaTable:
+    """The nodes of the four regions, in NumPy; told apart by identity."""
+
+    def __init__(self, source: ModuleType) -> None:
+        self.nodes = [
+            np.array(part) for part in (source.low, source.below, source.above, source.high)
+        ]
+        self.cells = [len(part) - 1 for part in self.nodes]
+        self.starts = [sum(self.cells[:region]) for region in range(len(self.cells))]
+
+    @functools.cached_property
+    def columns(self) -> np.ndarray:
+        """The cells' ascending coefficients, of shape (6, cells)."""
+        return np.concatenate(
+            [hermite_coefficients([*part[:-1].T], [*part[1:].T]) for part in self.nodes], axis=1
+        )
+
+    def locate(self, alpha: Array) -> Place:
+        """Return the place of alpha; any place for nan and alpha < 0."""
+        dtype = alpha.dtype
+        # XLA may repeat, and round otherwise, what alpha comes from: then regions would be mixed up
+        alpha = lax.optimization_barrier(alpha)
+        low, below, high = alpha <= 1, alpha < 2, alpha >= 3
+        s = jnp.where(below, -1, 1).astype(dtype)
+        b = jnp.clip(s * (alpha - 2), gap_floor(dtype), 1)
+        small = jnp.where(low, alpha, 0)
+        u = jnp.where(
+            low,
+            jnp.log1p(10 * small) / RATE,
+            jnp.where(high, 3 / jnp.where(high, alpha, 3), jnp.sqrt(jnp.sqrt(b))),
+        )
+
+        def per_region(values: Sequence[int]) -> Array:
+            of_low, of_below, of_above, of_high = values
+            return jnp.where(
+                low, of_low, jnp.where(below, of_below, jnp.where(high, of_high, of_above))
+            ).astype(dtype)
+
+        count = per_region(self.cells)
+        position = jnp.clip(u * count, 0, count)
+        cell = jnp.minimum(jnp.floor(position), count - 1)
+        row = (jnp.where(cell >= 0, cell, 0) + per_region(self.starts)).astype(jnp.int32)
+        u, count, row, t = lax.optimization_barrier((u, count, row, position - cell))
+        coefficients = gather([jnp.asarray(column, dtype) for column in self.columns], row)
+        rate = 10 / ((1 + 10 * small) * RATE)
+        return Place(coefficients, t, count, u, low, ~low & ~high, b, s, rate)
+
+
+def defined(alpha: Array, value: Array) -> Array:
+    """Return nan where there is no distribution on the line: alpha < 0, or nan."""
+    return jnp.where(alpha >= 0, value, jnp.nan)
+
+
+class SingularTable(AlphaTable):
+    """A function f(2) + s b (log(b)/4 + c + G) next to 2, and f itself elsewhere."""
+
+    def __init__(self, source: ModuleType, at_two: float, c: float) -> None:
+        super().__init__(source)
+        self.at_two, self.c = at_two, c
+
+    def value_and_regular_slope(self, alpha: Array) -> tuple[Array, Array, Array]:
+        """Return f, f' less a quarter of the lift, and the lift."""
+        at = self.locate(alpha)
+        f, first = at.spline(), at.spline(1)
+        lift = jnp.where(at.near, jnp.log(at.b), 0)
+        value = at.choose(f, self.at_two + at.s * at.b * (lift / 4 + self.c + f), f)
+        slope = at.choose(
+            first * at.low_rate,
+            (self.c + 0.25) + f + 0.25 * at.u * first,
+            -first * at.u * (at.u / 3),
+        )
+        return defined(alpha, value), defined(alpha, slope), lift
+
+    def value_and_slope(self, alpha: Array) -> tuple[Array, Array]:
+        """Return f and f'; at 2, where that is infinite, that at the gap's floor."""
+        value, slope, lift = self.value_and_regular_slope(alpha)
+        return value, slope + lift / 4
+
+    def curvature(self, alpha: Array) -> Array:
+        """Return f''."""
+        at = self.locate(alpha)
+        first, second = at.spline(1), at.spline(2)
+        value = at.choose(
+            (second - first * RATE) * at.low_rate * at.low_rate,
+            at.s * (1 + 1.25 * at.u * first + 0.25 * at.u**2 * second) / (4 * at.b),
+            (at.u * second + 2 * first) * at.u * (at.u * (at.u / 9)),
+        )
+        return defined(alpha, value)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def slope(table: SingularTable, alpha: Array) -> Array:
+    """Return f', differentiable once."""
+    return table.value_and_slope(alpha)[1]
+
+
+@slope.defjvp
+def _slope_jvp(table: SingularTable, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return slope(table, alpha), table.curvature(alpha) * d_alpha
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def value(table: SingularTable, alpha: Array) -> Array:
+    """Return f, differentiable twice."""
+    return table.value_and_slope(alpha)[0]
+
+
+@value.defjvp
+def _value_jvp(table: SingularTable, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return value(table, alpha), slope(table, alpha) * d_alpha

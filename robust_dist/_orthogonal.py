@@ -1,0 +1,70 @@
+r"""The log density with the orthogonal scale sigma = c exp(H(alpha)) held fixed.
+
+With M = X d rho/dX and X = (x - loc)/c, its derivative in alpha at fixed sigma is
+
+    -d rho/d alpha - d log Z/d alpha - H' (M - 1).
+
+Next to 2 the three parts diverge like (M/4) log b, -(1/4) log b and -((M - 1)/4) log b, which
+add to 0. Each is evaluated without its logarithm (the lift), so that nothing infinite is ever
+subtracted and the derivative is continuous through alpha = 2.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from robust_dist import loss, normalizer, shape
+from robust_dist._precision import promote_inexact
+from robust_dist._standard import derivatives, fuse, residual
+from robust_dist.normalizer import log_normalizer_and_slope
+
+
+def _one_pass(x: Array, loc: Array, sigma: Array, alpha: Array, hold: bool) -> tuple[Array, ...]:
+    log_z, z_slope, lift = normalizer.TABLE.value_and_regular_slope(alpha)
+    h, h_slope, _ = shape.TABLE.value_and_regular_slope(alpha)
+    inverse = 1 / sigma
+    # finished before the pass over x
+    inverse, inverse_scale, log_constant, z_slope, h_slope, lift = lax.optimization_barrier(
+        (inverse, jnp.exp(h) * inverse, jnp.log(sigma) - h + log_z, z_slope, h_slope, lift)
+    )
+    done = derivatives(residual(x, loc) * inverse_scale, alpha, hold, lift)
+    excess = done.moment - 1
+    # where the loss is about to overflow, its derivatives may have done so, with either sign
+    safe = done.rho < 1e-4 * jnp.finfo(x.dtype).max
+    return (
+        -done.rho - log_constant,
+        -done.slope * inverse_scale,
+        excess * inverse,
+        -jnp.where(safe, done.shape + z_slope + h_slope * excess, done.rho),
+    )
+
+
+def _written_out(x: Array, loc: Array, sigma: Array, alpha: Array) -> tuple[Array, ...]:
+    # Terms of the order 1/b cancel in the second derivative, which is continuous on either side of
+    # 2: so nearer to 2 than this it is that a little way off.
+    closest = float(jnp.finfo(alpha.dtype).eps) ** 0.5
+    gap = jnp.abs(alpha - 2)
+    aside = jnp.where(alpha < 2, 2 - closest, 2 + closest).astype(alpha.dtype)
+    alpha = alpha + lax.stop_gradient(jnp.where(gap < closest, aside - alpha, 0))
+    h, h_slope = shape.log_ratio(alpha), shape.log_ratio_slope(alpha)
+    shrink = jnp.exp(-h)
+    scale = sigma * shrink
+    rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(residual(x, loc), alpha, scale)
+    log_z, slope = log_normalizer_and_slope(alpha)
+    return (
+        -rho - log_z + h,
+        -psi,
+        -rho_scale * shrink,
+        -rho_alpha - slope + h_slope * (scale * rho_scale + 1),
+    )
+
+
+_log_density = fuse(_one_pass, _written_out)
+
+
+@jax.jit
+def log_density(x: ArrayLike, alpha: ArrayLike, loc: ArrayLike, sigma: ArrayLike) -> Array:
+    """Return log p(x | alpha, loc, c = sigma exp(-H)), fused with its derivatives."""
+    x, alpha, loc, sigma = promote_inexact(x, alpha, loc, sigma)
+    return _log_density(x, loc, sigma, alpha)

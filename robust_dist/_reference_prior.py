@@ -1,0 +1,234 @@
+r"""The reference prior of alpha on all of [0, inf]: density, distribution function and quantile.
+
+.. math:: \pi(\alpha) \propto \sqrt{I_{\alpha\alpha} - I_{\alpha,\log c}^2/I_{\log c,\log c}}
+
+is tabulated by its distribution function, whose derivative is the density, so that this integrates
+to 1: P(below alpha) for alpha <= 1, P(above alpha), which falls like 1/alpha, for alpha >= 3, and
+between them, with t = alpha - 2, G(v) of
+
+    integral_2^alpha pi = t (pi(2) + t G(v)),   v = abs(t)^(1/4),
+
+since the density has a kink at 2. The regions are those of :mod:`robust_dist._alpha_table`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from robust_dist._alpha_table import RATE, AlphaTable, Place, defined
+from robust_dist._tables import reference_prior as _table
+
+TABLE = AlphaTable(_table)
+_NEWTON_STEPS = 3
+
+
+def _signed_gap(at: Place) -> Array:
+    return at.s * at.b
+
+
+def log_density_jet(alpha: Array) -> tuple[Array, Array, Array]:
+    """Return log pi and its two derivatives, without under- or overflow in the tail."""
+    at = TABLE.locate(alpha)
+    f, first, second, third = (at.spline(order) for order in range(4))
+    u, t = at.u, _signed_gap(at)
+    near = (
+        _table.at_two + t * (2 * f + 0.25 * u * first),
+        2 * f + (13 / 16) * u * first + u * u * second / 16,
+        u * ((45 / 16) * first + (15 / 16) * u * second + u * u * third / 16) / (4 * t),
+    )
+    rate = at.low_rate
+    # d F/du where it is tabulated as it is, and its logarithmic derivatives in u
+    density = at.choose(first, near[0], first)
+    bend = second / jnp.where(at.near, 1, first)
+    bend_slope = third / jnp.where(at.near, 1, first) - bend * bend
+    relative = near[1] / density
+    value = jnp.log(density) + at.choose(
+        jnp.log(rate), jnp.zeros_like(u), 2 * jnp.log(u) - math.log(3)
+    )
+    slope = at.choose((bend - RATE) * rate, relative, -(bend * u + 2) * (u / 3))
+    curvature = at.choose(
+        (bend_slope - (bend - RATE) * RATE) * rate * rate,
+        near[2] / density - relative * relative,
+        (bend_slope * u * u + 2 * bend * u + 2) * (u / 3) * (u / 3),
+    )
+    return defined(alpha, value), slope, curvature
+
+
+@jax.custom_jvp
+def _log_density_slope(alpha: Array) -> Array:
+    return log_density_jet(alpha)[1]
+
+
+@_log_density_slope.defjvp
+def _log_density_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    _, slope, curvature = log_density_jet(alpha)
+    return slope, curvature * d_alpha
+
+
+@jax.custom_jvp
+def log_density(alpha: Array) -> Array:
+    """Return log pi(alpha), differentiable twice."""
+    return log_density_jet(alpha)[0]
+
+
+@log_density.defjvp
+def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return log_density(alpha), _log_density_slope(alpha) * d_alpha
+
+
+class Mass(NamedTuple):
+    """What lies on either side of alpha, each exact to the last digits where it is small."""
+
+    below: Array
+    above: Array
+
+
+def _mass(alpha: Array) -> Mass:
+    at = TABLE.locate(alpha)
+    f, t = at.spline(), _signed_gap(at)
+    from_two = t * (_table.at_two + t * f)
+    return Mass(
+        defined(alpha, at.choose(f, _table.below_two + from_two, 1 - f)),
+        defined(alpha, at.choose(1 - f, _table.above_two - from_two, f)),
+    )
+
+
+@jax.custom_jvp
+def mass(alpha: Array) -> Mass:
+    """Return P(below alpha) and P(above alpha)."""
+    return _mass(alpha)
+
+
+@mass.defjvp
+def _mass_jvp(primals: Any, tangents: Any) -> tuple[Mass, Mass]:
+    (alpha,), (d_alpha,) = primals, tangents
+    along = jnp.exp(log_density(alpha)) * d_alpha
+    return mass(alpha), Mass(along, -along)
+
+
+def _nodes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return P(below) and alpha of the nodes up to 2, P(above) and 3/alpha of those from inf."""
+    low, below, above, high = (part[:, 0] for part in TABLE.nodes)
+    u_low, v_below, v_above, u_high = (np.linspace(0, 1, len(p)) for p in (low, below, above, high))
+    b_below, b_above = v_below**4, v_above**4
+    from_below = _table.below_two - b_below * (_table.at_two - b_below * below)
+    from_above = _table.above_two - b_above * (_table.at_two + b_above * above)
+    return (
+        np.concatenate([low, from_below[-2::-1]]),
+        np.concatenate([np.expm1(u_low * RATE) / 10, 2 - b_below[-2::-1]]),
+        np.concatenate([high, from_above[-2::-1]]),
+        np.concatenate([u_high, 3 / (2 + b_above[-2::-1])]),
+    )
+
+
+_BELOW, _ALPHA, _ABOVE, _INVERSE = _nodes()
+
+
+@jax.custom_jvp
+def quantile(where: Mass) -> Array:
+    """Return the alpha that has these masses on its sides; they add to 1."""
+    dtype = where.below.dtype
+    upper = where.above < _table.above_two
+
+    def interpolate(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:
+        return jnp.interp(x, jnp.asarray(nodes, dtype), jnp.asarray(values, dtype))
+
+    # Newton's iteration in 3/alpha above 2, where it starts from a chord, and in alpha below
+    inverse = interpolate(where.above, _ABOVE, _INVERSE)
+    alpha = interpolate(where.below, _BELOW, _ALPHA)
+    smallest, largest = jnp.finfo(dtype).tiny, 1e-3 * jnp.finfo(dtype).max
+    for _ in range(_NEWTON_STEPS):
+        here = jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
+        here = jnp.clip(here, smallest, largest)
+        at, log_p = _mass(here), log_density(here)
+        # pi alpha^2 has a limit at infinity
+        step = 3 * (at.above - where.above) * jnp.exp(-log_p - 2 * jnp.log(here))
+        inverse = jnp.maximum(inverse - step, 0)
+        alpha = jnp.maximum(alpha - (at.below - where.below) * jnp.exp(-log_p), 0)
+    return jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
+
+
+@quantile.defjvp
+def _quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (where,), (along,) = primals, tangents
+    alpha = quantile(where)
+    upper = where.above < _table.above_two
+    rate = jnp.minimum(jnp.exp(-log_density(alpha)), jnp.finfo(alpha.dtype).max)
+    return alpha, jnp.where(upper, -along.above, along.below) * rate
+
+
+def _total(low: Mass, high: Mass) -> Array:
+    """Return the mass between two places."""
+    return jnp.where(high.below < low.above, high.below - low.below, low.above - high.above)
+
+
+def log_total(low: Array, high: Array) -> Array:
+    """Return log P(low < alpha < high), nan where that is not positive."""
+    total = _total(mass(low), mass(high))
+    return jnp.log(jnp.where(total > 0, total, jnp.nan))
+
+
+def mass_within(alpha: Array, low: Array, high: Array) -> Mass:
+    """Return the shares of the mass between low and high that lie on either side of alpha."""
+    at_low, at, at_high = mass(low), mass(alpha), mass(high)
+    total = _total(at_low, at_high)
+    return Mass(_total(at_low, at) / total, _total(at, at_high) / total)
+
+
+def quantile_within(share: Mass, low: Array, high: Array) -> Array:
+    """Return the alpha in [low, high] that has these shares, which add to 1, on its sides."""
+    at_low, at_high = mass(low), mass(high)
+    total = _total(at_low, at_high)
+    alpha = quantile(Mass(at_low.below + share.below * total, at_high.above + share.above * total))
+    return jnp.clip(alpha, low, high)
+
+
+_RULE_NODES, _RULE_WEIGHTS = np.polynomial.legendre.leggauss(32)
+_PANELS = 8
+
+
+def expectation(
+    f: Callable[[Array], Array], low: Array, high: Array, longest: float = math.inf
+) -> Array:
+    """Return E f(alpha) given low < alpha < high, by Gauss-Legendre in each region's coordinate.
+
+    Above 3 that is log(alpha/3), in panels, ``longest`` at most.
+    """
+    dtype = low.dtype
+
+    def over(left: Array, right: Array, axis: Callable[[Array], tuple[Array, Array]]) -> Array:
+        """Return the integral where axis gives alpha and the logarithm of its derivative."""
+        half = 0.5 * (right - left)[..., None]
+        alpha, log_slope = axis(left[..., None] + half * jnp.asarray(1 + _RULE_NODES, dtype))
+        density = jnp.exp(log_density(alpha) + log_slope)
+        return jnp.sum(half * jnp.asarray(_RULE_WEIGHTS, dtype) * density * f(alpha), -1)
+
+    def bottom(u: Array) -> tuple[Array, Array]:
+        alpha = jnp.expm1(RATE * u) / 10
+        return alpha, jnp.log((1 + 10 * alpha) * (RATE / 10))
+
+    def near(sign: int) -> Callable[[Array], tuple[Array, Array]]:
+        return lambda v: (2 + sign * v**4, jnp.log(4 * v**3))
+
+    def root(gap: Array) -> Array:
+        return jnp.sqrt(jnp.sqrt(jnp.clip(gap, 0, 1)))
+
+    def low_u(alpha: Array) -> Array:
+        return jnp.log1p(10 * jnp.clip(alpha, 0, 1)) / RATE
+
+    total = over(low_u(low), low_u(high), bottom)
+    total += over(root(2 - high), root(2 - low), near(-1))
+    total += over(root(low - 2), root(high - 2), near(1))
+    start, stop = (jnp.log(jnp.maximum(end, 3) / 3) for end in (low, high))
+    width = jnp.minimum(stop - start, longest) / _PANELS
+    for panel in range(_PANELS):
+        left = start + panel * width
+        total += over(left, left + width, lambda y: (3 * jnp.exp(y), y + math.log(3)))
+    return total * jnp.exp(-log_total(low, high))

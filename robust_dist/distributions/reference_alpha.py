@@ -1,0 +1,240 @@
+"""ReferenceAlpha: the reference prior of alpha, with its own way to the real line."""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from numpyro.distributions import Distribution, constraints
+from numpyro.distributions.transforms import Transform, biject_to
+from numpyro.distributions.util import promote_shapes, validate_sample
+from numpyro.util import is_prng_key, not_jax_tracer
+
+from robust_dist._precision import promote_inexact
+from robust_dist._reference_prior import (
+    Mass,
+    expectation,
+    log_density,
+    log_total,
+    mass_within,
+    quantile_within,
+)
+
+
+@jax.jit
+def _log_prob(alpha: Array, low: Array, high: Array) -> Array:
+    inside = (alpha >= low) & (alpha <= high)
+    value = log_density(jnp.where(inside, alpha, low)) - log_total(low, high)
+    return jnp.where(inside, value, jnp.where(jnp.isnan(alpha + value), jnp.nan, -jnp.inf))
+
+
+@jax.jit
+def _icdf(below: Array, above: Array, low: Array, high: Array) -> Array:
+    return quantile_within(Mass(below, above), low, high)
+
+
+class ReferenceInterval(constraints.interval):
+    """An interval of alpha, [low, high], either end of which may be where alpha = inf is."""
+
+    def feasible_like(self, prototype: ArrayLike) -> Array:
+        """Return the median of the reference prior on the interval."""
+        half = jnp.full(jnp.shape(prototype), 0.5)
+        return _icdf(*promote_inexact(half, half, self.lower_bound, self.upper_bound))
+
+
+class ReferenceTransform(Transform):
+    r"""The map under which the reference prior becomes logistic.
+
+    .. math:: \alpha = F^{-1}\left(\frac{1}{1 + e^{-z}}\right)
+
+    with F the distribution function of :class:`ReferenceAlpha` on [low, high]. Whatever the ends,
+    the prior has the same shape on the axis of z, without kink at alpha = 2.
+    """
+
+    domain = constraints.real
+    sign = 1
+
+    def __init__(self, low: ArrayLike, high: ArrayLike) -> None:
+        self.low, self.high = low, high
+
+    @property
+    def codomain(self) -> constraints.Constraint:
+        """The interval."""
+        return ReferenceInterval(self.low, self.high)
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Return alpha at the real x."""
+        z, low, high = promote_inexact(x, self.low, self.high)
+        tiny = 1e4 * jnp.finfo(z.dtype).tiny  # alpha stays below inf, where there is no density
+        shares = (jnp.maximum(jax.nn.sigmoid(side), tiny) for side in (z, -z))
+        return _icdf(*shares, low, high)
+
+    def _inverse(self, y: ArrayLike) -> Array:
+        share = mass_within(*promote_inexact(y, self.low, self.high))
+        return jnp.log(share.below) - jnp.log(share.above)
+
+    def log_abs_det_jacobian(self, x: ArrayLike, y: ArrayLike, intermediates: Any = None) -> Array:
+        """Return log d alpha/dx."""
+        z, alpha, low, high = promote_inexact(x, y, self.low, self.high)
+        return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - _log_prob(alpha, low, high)
+
+    def tree_flatten(self) -> Any:
+        """Return what jax maps over, and its names."""
+        return (self.low, self.high), (("low", "high"), {})
+
+    def eq(self, other: object, static: bool = False) -> Any:
+        """Return whether other is the same map."""
+        if not isinstance(other, ReferenceTransform):
+            return False
+        equal = np.array_equal if static else jnp.array_equal
+        return equal(self.low, other.low) & equal(self.high, other.high)
+
+
+@biject_to.register(ReferenceInterval)
+def _transform_to_reference_interval(constraint: ReferenceInterval) -> ReferenceTransform:
+    return ReferenceTransform(constraint.lower_bound, constraint.upper_bound)
+
+
+class ReferenceAlpha(Distribution):
+    r"""The reference prior of the shape alpha, the scale being a nuisance.
+
+    .. math::
+
+        \pi(\alpha) \propto \sqrt{I_{\alpha\alpha}
+            - I_{\alpha, \log c}^2/I_{\log c, \log c}},
+        \qquad \text{low} \le \alpha \le \text{high}
+
+    with the Fisher information I of :class:`~robust_dist.GeneralRobust`, whatever its scale
+    parameter. It is proper: the density is finite at 0, falls, has a kink at 2 and decays like
+    alpha**-2 towards infinity. On all of [0, inf] 0.61 of its mass lie below alpha = 1 and 0.81
+    below 2. NUTS moves on an axis on which it is logistic.
+
+    Parameters
+    ----------
+    low
+        Lower end, >= 0.
+    high
+        Upper end, above low; inf is allowed.
+    validate_args
+        Whether to check the parameters and the values.
+
+    Raises
+    ------
+    ValueError
+        Under ``validate_args=True``, if low is negative or not below high. Without it such
+        parameters give nan.
+
+    References
+    ----------
+    J. O. Berger and J. M. Bernardo, On the Development of Reference Priors, Bayesian Statistics 4,
+    1992; the prior of this family is this package's own.
+
+    Examples
+    --------
+    >>> from robust_dist import ReferenceAlpha
+    >>> print(ReferenceAlpha().cdf(2.0))
+    0.8105...
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "low": constraints.nonnegative,
+        "high": constraints.positive,
+    }
+    reparametrized_params: ClassVar[list[str]] = ["low", "high"]
+
+    def __init__(
+        self,
+        low: ArrayLike = 0.0,
+        high: ArrayLike = math.inf,
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        batch_shape = lax.broadcast_shapes(jnp.shape(low), jnp.shape(high))
+        self.low, self.high = promote_shapes(low, high, shape=batch_shape)
+        super().__init__(batch_shape, validate_args=validate_args)
+
+    def validate_args(self, strict: bool = True) -> None:
+        """Validate the parameters, each and together."""
+        super().validate_args(strict)
+        with jax.ensure_compile_time_eval():
+            ordered = jnp.less(self.low, self.high)
+            if not_jax_tracer(ordered) and not np.all(ordered):
+                raise ValueError("ReferenceAlpha distribution got low that is not below high.")
+
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> constraints.Constraint:
+        """Return the interval [low, high]."""
+        return ReferenceInterval(self.low, self.high)
+
+    def _promoted(self, *values: ArrayLike) -> tuple[Array, ...]:
+        """Return values, low and high in one floating dtype; both nan where low < 0."""
+        *rest, low, high = promote_inexact(*values, self.low, self.high)
+        return *rest, jnp.where(low >= 0, low, jnp.nan), high
+
+    def _of_batch(self, value: Array) -> Array:
+        return jnp.broadcast_to(value, self.batch_shape)
+
+    @validate_sample
+    def log_prob(self, value: ArrayLike) -> Array:
+        """Return the log density at value, -inf outside of the interval, differentiable twice."""
+        return _log_prob(*self._promoted(value))
+
+    def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Return draws, with pathwise derivatives in low and high.
+
+        Parameters
+        ----------
+        key
+            A JAX PRNG key, typed or legacy.
+        sample_shape
+            Leading shape of the draws.
+
+        Returns
+        -------
+        Array
+            Of shape ``sample_shape + batch_shape``; always finite.
+        """
+        assert key is not None
+        assert is_prng_key(key)
+        low, high = self._promoted()
+        u = jax.random.uniform(key, (*sample_shape, *self.batch_shape), low.dtype)
+        return _icdf(u, 1 - u, low, high)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Return P(alpha <= value)."""
+        value, low, high = self._promoted(value)
+        share = mass_within(jnp.clip(value, low, high), low, high).below
+        return jnp.where(value >= high, 1 + 0 * share, share)
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """Return the quantile at q, nan outside of [0, 1]."""
+        q, low, high = self._promoted(q)
+        value = _icdf(q, 1 - q, low, high)
+        return jnp.where((q >= 0) & (q <= 1), value, jnp.nan)
+
+    @property
+    def mean(self) -> Array:
+        """The mean; inf where high is."""
+        low, high = self._promoted()
+        bounded = jnp.where(high < jnp.inf, high, low + 1)
+        mean = expectation(lambda alpha: alpha, low, bounded)
+        return self._of_batch(jnp.where(high < jnp.inf, mean, jnp.inf))
+
+    @property
+    def variance(self) -> Array:
+        """The variance; inf where high is."""
+        low, high = self._promoted()
+        bounded = jnp.where(high < jnp.inf, high, low + 1)
+        mean = expectation(lambda alpha: alpha, low, bounded)[..., None]
+        variance = expectation(lambda alpha: (alpha - mean) ** 2, low, bounded)
+        return self._of_batch(jnp.where(high < jnp.inf, variance, jnp.inf))
+
+    def entropy(self) -> Array:
+        """Return the differential entropy, in nats."""
+        low, high = self._promoted()
+        # what lies beyond exp(40) times the lower end is below the last place
+        value = log_total(low, high) - expectation(log_density, low, high, longest=40.0)
+        return self._of_batch(value)
