@@ -18,69 +18,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
-from robust_dist._alpha_table import RATE, AlphaTable, Place, defined
+from robust_dist._alpha_table import RATE, AlphaTable, defined
 from robust_dist._tables import reference_prior as _table
 
 TABLE = AlphaTable(_table)
 _NEWTON_STEPS = 3
-
-
-def _signed_gap(at: Place) -> Array:
-    return at.s * at.b
-
-
-def log_density_jet(alpha: Array) -> tuple[Array, Array, Array]:
-    """Return log pi and its two derivatives, without under- or overflow in the tail."""
-    at = TABLE.locate(alpha)
-    f, first, second, third = (at.spline(order) for order in range(4))
-    u, t = at.u, _signed_gap(at)
-    near = (
-        _table.at_two + t * (2 * f + 0.25 * u * first),
-        2 * f + (13 / 16) * u * first + u * u * second / 16,
-        u * ((45 / 16) * first + (15 / 16) * u * second + u * u * third / 16) / (4 * t),
-    )
-    rate = at.low_rate
-    # d F/du where it is tabulated as it is, and its logarithmic derivatives in u
-    density = at.choose(first, near[0], first)
-    bend = second / jnp.where(at.near, 1, first)
-    bend_slope = third / jnp.where(at.near, 1, first) - bend * bend
-    relative = near[1] / density
-    value = jnp.log(density) + at.choose(
-        jnp.log(rate), jnp.zeros_like(u), 2 * jnp.log(u) - math.log(3)
-    )
-    slope = at.choose((bend - RATE) * rate, relative, -(bend * u + 2) * (u / 3))
-    curvature = at.choose(
-        (bend_slope - (bend - RATE) * RATE) * rate * rate,
-        near[2] / density - relative * relative,
-        (bend_slope * u * u + 2 * bend * u + 2) * (u / 3) * (u / 3),
-    )
-    return defined(alpha, value), slope, curvature
-
-
-@jax.custom_jvp
-def _log_density_slope(alpha: Array) -> Array:
-    return log_density_jet(alpha)[1]
-
-
-@_log_density_slope.defjvp
-def _log_density_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (alpha,), (d_alpha,) = primals, tangents
-    _, slope, curvature = log_density_jet(alpha)
-    return slope, curvature * d_alpha
-
-
-@jax.custom_jvp
-def log_density(alpha: Array) -> Array:
-    """Return log pi(alpha), differentiable twice."""
-    return log_density_jet(alpha)[0]
-
-
-@log_density.defjvp
-def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (alpha,), (d_alpha,) = primals, tangents
-    return log_density(alpha), _log_density_slope(alpha) * d_alpha
 
 
 class Mass(NamedTuple):
@@ -90,20 +34,74 @@ class Mass(NamedTuple):
     above: Array
 
 
-def _mass(alpha: Array) -> Mass:
+class _Local(NamedTuple):
+    """What the table says at alpha: the mass, log pi and its two derivatives."""
+
+    mass: Mass
+    log_density: Array
+    slope: Array
+    curvature: Array
+
+
+def _local(alpha: Array) -> _Local:
     at = TABLE.locate(alpha)
-    f, t = at.spline(), _signed_gap(at)
+    f, first, second, third = (at.spline(order) for order in range(4))
+    u, rate, t = at.u, at.low_rate, at.s * at.b
     from_two = t * (_table.at_two + t * f)
-    return Mass(
+    mass = Mass(
         defined(alpha, at.choose(f, _table.below_two + from_two, 1 - f)),
         defined(alpha, at.choose(1 - f, _table.above_two - from_two, f)),
     )
+    # next to 2 the density and its derivatives in alpha; elsewhere logarithmic ones of that in u
+    near = _table.at_two + t * (2 * f + 0.25 * u * first)
+    near_slope = (2 * f + (13 / 16) * u * first + u * u * second / 16) / near
+    near_curvature = u * ((45 / 16) * first + (15 / 16) * u * second + u * u * third / 16)
+    near_curvature = near_curvature / (4 * t * near) - near_slope * near_slope
+    density = at.choose(first, near, first)
+    bend = second / jnp.where(at.near, 1, first)
+    bend_slope = third / jnp.where(at.near, 1, first) - bend * bend
+    tail_rate = u / 3  # d u/d alpha is -u^2/3 there, which may underflow
+    log_rate = at.choose(jnp.log(rate), jnp.zeros_like(u), jnp.log(u) + jnp.log(tail_rate))
+    return _Local(
+        mass,
+        defined(alpha, jnp.log(density) + log_rate),
+        at.choose((bend - RATE) * rate, near_slope, -(bend * u + 2) * tail_rate),
+        at.choose(
+            (bend_slope - (bend - RATE) * RATE) * rate * rate,
+            near_curvature,
+            (bend_slope * u * u + 2 * bend * u + 2) * tail_rate * tail_rate,
+        ),
+    )
+
+
+@jax.custom_jvp
+def _log_density_slope(alpha: Array) -> Array:
+    return _local(alpha).slope
+
+
+@_log_density_slope.defjvp
+def _log_density_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    at = _local(alpha)
+    return at.slope, at.curvature * d_alpha
+
+
+@jax.custom_jvp
+def log_density(alpha: Array) -> Array:
+    """Return log pi(alpha), differentiable twice."""
+    return _local(alpha).log_density
+
+
+@log_density.defjvp
+def _log_density_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (alpha,), (d_alpha,) = primals, tangents
+    return log_density(alpha), _log_density_slope(alpha) * d_alpha
 
 
 @jax.custom_jvp
 def mass(alpha: Array) -> Mass:
     """Return P(below alpha) and P(above alpha)."""
-    return _mass(alpha)
+    return _local(alpha).mass
 
 
 @mass.defjvp
@@ -140,19 +138,23 @@ def quantile(where: Mass) -> Array:
     def interpolate(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:
         return jnp.interp(x, jnp.asarray(nodes, dtype), jnp.asarray(values, dtype))
 
-    # Newton's iteration in 3/alpha above 2, where it starts from a chord, and in alpha below
-    inverse = interpolate(where.above, _ABOVE, _INVERSE)
-    alpha = interpolate(where.below, _BELOW, _ALPHA)
     smallest, largest = jnp.finfo(dtype).tiny, 1e-3 * jnp.finfo(dtype).max
-    for _ in range(_NEWTON_STEPS):
-        here = jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
-        here = jnp.clip(here, smallest, largest)
-        at, log_p = _mass(here), log_density(here)
+
+    # Newton's iteration in 3/alpha above 2 and in alpha below, from a chord of the cell
+    def alpha_at(inverse: Array, alpha: Array) -> Array:
+        return jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
+
+    def newton(_: int, place: tuple[Array, Array]) -> tuple[Array, Array]:
+        inverse, alpha = place
+        here = jnp.clip(alpha_at(inverse, alpha), smallest, largest)
+        at = _local(here)
         # pi alpha^2 has a limit at infinity
-        step = 3 * (at.above - where.above) * jnp.exp(-log_p - 2 * jnp.log(here))
-        inverse = jnp.maximum(inverse - step, 0)
-        alpha = jnp.maximum(alpha - (at.below - where.below) * jnp.exp(-log_p), 0)
-    return jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
+        step = 3 * (at.mass.above - where.above) * jnp.exp(-at.log_density - 2 * jnp.log(here))
+        rise = (at.mass.below - where.below) * jnp.exp(-at.log_density)
+        return jnp.maximum(inverse - step, 0), jnp.maximum(alpha - rise, 0)
+
+    start = interpolate(where.above, _ABOVE, _INVERSE), interpolate(where.below, _BELOW, _ALPHA)
+    return alpha_at(*lax.fori_loop(0, _NEWTON_STEPS, newton, start))
 
 
 @quantile.defjvp
@@ -194,21 +196,22 @@ _RULE_NODES, _RULE_WEIGHTS = np.polynomial.legendre.leggauss(32)
 _PANELS = 8
 
 
-def expectation(
-    f: Callable[[Array], Array], low: Array, high: Array, longest: float = math.inf
-) -> Array:
-    """Return E f(alpha) given low < alpha < high, by Gauss-Legendre in each region's coordinate.
+def quadrature(low: Array, high: Array, longest: float = math.inf) -> tuple[Array, Array]:
+    """Return nodes alpha and weights of the prior on [low, high], along a new last axis.
 
-    Above 3 that is log(alpha/3), in panels, ``longest`` at most.
+    They are Gauss-Legendre's in each region's coordinate; above 3 that is log(alpha/3), in panels,
+    ``longest`` at most.
     """
     dtype = low.dtype
+    nodes, log_slopes, widths = [], [], []
 
-    def over(left: Array, right: Array, axis: Callable[[Array], tuple[Array, Array]]) -> Array:
-        """Return the integral where axis gives alpha and the logarithm of its derivative."""
+    def add(left: Array, right: Array, axis: Callable[[Array], tuple[Array, Array]]) -> None:
+        """Add a region where ``axis`` gives alpha and the logarithm of its derivative."""
         half = 0.5 * (right - left)[..., None]
         alpha, log_slope = axis(left[..., None] + half * jnp.asarray(1 + _RULE_NODES, dtype))
-        density = jnp.exp(log_density(alpha) + log_slope)
-        return jnp.sum(half * jnp.asarray(_RULE_WEIGHTS, dtype) * density * f(alpha), -1)
+        nodes.append(alpha)
+        log_slopes.append(log_slope)
+        widths.append(half * jnp.asarray(_RULE_WEIGHTS, dtype))
 
     def bottom(u: Array) -> tuple[Array, Array]:
         alpha = jnp.expm1(RATE * u) / 10
@@ -217,18 +220,21 @@ def expectation(
     def near(sign: int) -> Callable[[Array], tuple[Array, Array]]:
         return lambda v: (2 + sign * v**4, jnp.log(4 * v**3))
 
-    def root(gap: Array) -> Array:
-        return jnp.sqrt(jnp.sqrt(jnp.clip(gap, 0, 1)))
-
     def low_u(alpha: Array) -> Array:
         return jnp.log1p(10 * jnp.clip(alpha, 0, 1)) / RATE
 
-    total = over(low_u(low), low_u(high), bottom)
-    total += over(root(2 - high), root(2 - low), near(-1))
-    total += over(root(low - 2), root(high - 2), near(1))
+    def root(gap: Array) -> Array:
+        return jnp.sqrt(jnp.sqrt(jnp.clip(gap, 0, 1)))
+
+    add(low_u(low), low_u(high), bottom)
+    add(root(2 - high), root(2 - low), near(-1))
+    add(root(low - 2), root(high - 2), near(1))
     start, stop = (jnp.log(jnp.maximum(end, 3) / 3) for end in (low, high))
     width = jnp.minimum(stop - start, longest) / _PANELS
     for panel in range(_PANELS):
         left = start + panel * width
-        total += over(left, left + width, lambda y: (3 * jnp.exp(y), y + math.log(3)))
-    return total * jnp.exp(-log_total(low, high))
+        add(left, left + width, lambda y: (3 * jnp.exp(y), y + math.log(3)))
+    alpha = jnp.concatenate(nodes, -1)
+    log_weights = log_density(alpha) + jnp.concatenate(log_slopes, -1)
+    log_weights -= log_total(low, high)[..., None]
+    return alpha, jnp.concatenate(widths, -1) * jnp.exp(log_weights)

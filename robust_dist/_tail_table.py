@@ -35,7 +35,7 @@ def mills_ratio(tau: Array, alpha: Array) -> Array:
         return jnp.exp(-0.5 * tau * tau) * curve(tau, shapes).jacobian
 
     inside = _NODES[:-1, None] + 0.5 * width[:, None] * (1 + _GAUSS_NODES)
-    parts = mass(inside.ravel()[None]).reshape(shapes.shape[0], width.size, -1)
+    parts = mass(jnp.asarray(inside.ravel()[None])).reshape(shapes.shape[0], width.size, -1)
     cells = jnp.sum(parts * (0.5 * width[:, None] * _GAUSS_WEIGHTS), -1)
     node = jnp.broadcast_to(_NODES, (shapes.shape[0], _NODES.size))
     g, bend = jax.jvp(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.transforms import Transform, biject_to
@@ -16,10 +17,10 @@ from numpyro.util import is_prng_key, not_jax_tracer
 from robust_dist._precision import promote_inexact
 from robust_dist._reference_prior import (
     Mass,
-    expectation,
     log_density,
     log_total,
     mass_within,
+    quadrature,
     quantile_within,
 )
 
@@ -36,6 +37,28 @@ def _icdf(below: Array, above: Array, low: Array, high: Array) -> Array:
     return quantile_within(Mass(below, above), low, high)
 
 
+@jax.jit
+def _share(alpha: Array, low: Array, high: Array) -> Mass:
+    return mass_within(jnp.clip(alpha, low, high), low, high)
+
+
+@jax.jit
+def _mean_and_variance(low: Array, high: Array) -> tuple[Array, Array]:
+    """Return both, inf where high is."""
+    bounded = high < jnp.inf
+    alpha, weights = quadrature(low, jnp.where(bounded, high, low + 1))
+    mean = jnp.sum(weights * alpha, -1)
+    variance = jnp.sum(weights * (alpha - mean[..., None]) ** 2, -1)
+    return jnp.where(bounded, mean, jnp.inf), jnp.where(bounded, variance, jnp.inf)
+
+
+@jax.jit
+def _entropy(low: Array, high: Array) -> Array:
+    # what lies beyond exp(40) times the lower end is below the last place
+    alpha, weights = quadrature(low, high, longest=40.0)
+    return log_total(low, high) - jnp.sum(weights * log_density(alpha), -1)
+
+
 class ReferenceInterval(constraints.interval):
     """An interval of alpha, [low, high], either end of which may be where alpha = inf is."""
 
@@ -46,12 +69,13 @@ class ReferenceInterval(constraints.interval):
 
 
 class ReferenceTransform(Transform):
-    r"""The map under which the reference prior becomes logistic.
+    r"""The map under which the reference prior is the standard Normal.
 
-    .. math:: \alpha = F^{-1}\left(\frac{1}{1 + e^{-z}}\right)
+    .. math:: \alpha = F^{-1}\left(\Phi(z)\right)
 
-    with F the distribution function of :class:`ReferenceAlpha` on [low, high]. Whatever the ends,
-    the prior has the same shape on the axis of z, without kink at alpha = 2.
+    with F the distribution function of :class:`ReferenceAlpha` on [low, high] and Phi that of the
+    Normal. Whatever the ends, the prior on the axis of z is smooth, without the kink at alpha = 2,
+    and large alpha is not far.
     """
 
     domain = constraints.real
@@ -68,18 +92,19 @@ class ReferenceTransform(Transform):
     def __call__(self, x: ArrayLike) -> Array:
         """Return alpha at the real x."""
         z, low, high = promote_inexact(x, self.low, self.high)
-        tiny = 1e4 * jnp.finfo(z.dtype).tiny  # alpha stays below inf, where there is no density
-        shares = (jnp.maximum(jax.nn.sigmoid(side), tiny) for side in (z, -z))
-        return _icdf(*shares, low, high)
+        # farther out alpha could not be told from its ends, or would be infinite
+        bound = 37.0 if jnp.finfo(z.dtype).bits == 64 else 12.0
+        z = jnp.clip(z, -bound, bound)
+        return _icdf(ndtr(z), ndtr(-z), low, high)
 
     def _inverse(self, y: ArrayLike) -> Array:
-        share = mass_within(*promote_inexact(y, self.low, self.high))
-        return jnp.log(share.below) - jnp.log(share.above)
+        share = _share(*promote_inexact(y, self.low, self.high))
+        return jnp.where(share.below < share.above, ndtri(share.below), -ndtri(share.above))
 
     def log_abs_det_jacobian(self, x: ArrayLike, y: ArrayLike, intermediates: Any = None) -> Array:
         """Return log d alpha/dx."""
         z, alpha, low, high = promote_inexact(x, y, self.low, self.high)
-        return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - _log_prob(alpha, low, high)
+        return -0.5 * (z * z + math.log(2 * math.pi)) - _log_prob(alpha, low, high)
 
     def tree_flatten(self) -> Any:
         """Return what jax maps over, and its names."""
@@ -110,7 +135,7 @@ class ReferenceAlpha(Distribution):
     with the Fisher information I of :class:`~robust_dist.GeneralRobust`, whatever its scale
     parameter. It is proper: the density is finite at 0, falls, has a kink at 2 and decays like
     alpha**-2 towards infinity. On all of [0, inf] 0.61 of its mass lie below alpha = 1 and 0.81
-    below 2. NUTS moves on an axis on which it is logistic.
+    below 2. NUTS moves on an axis on which it is the standard Normal.
 
     Parameters
     ----------
@@ -206,35 +231,26 @@ class ReferenceAlpha(Distribution):
     def cdf(self, value: ArrayLike) -> Array:
         """Return P(alpha <= value)."""
         value, low, high = self._promoted(value)
-        share = mass_within(jnp.clip(value, low, high), low, high).below
+        share = _share(value, low, high).below
         return jnp.where(value >= high, 1 + 0 * share, share)
 
     def icdf(self, q: ArrayLike) -> Array:
         """Return the quantile at q, nan outside of [0, 1]."""
         q, low, high = self._promoted(q)
         value = _icdf(q, 1 - q, low, high)
+        value = jnp.where(q == 0, low, jnp.where(q == 1, high, value))
         return jnp.where((q >= 0) & (q <= 1), value, jnp.nan)
 
     @property
     def mean(self) -> Array:
         """The mean; inf where high is."""
-        low, high = self._promoted()
-        bounded = jnp.where(high < jnp.inf, high, low + 1)
-        mean = expectation(lambda alpha: alpha, low, bounded)
-        return self._of_batch(jnp.where(high < jnp.inf, mean, jnp.inf))
+        return self._of_batch(_mean_and_variance(*self._promoted())[0])
 
     @property
     def variance(self) -> Array:
         """The variance; inf where high is."""
-        low, high = self._promoted()
-        bounded = jnp.where(high < jnp.inf, high, low + 1)
-        mean = expectation(lambda alpha: alpha, low, bounded)[..., None]
-        variance = expectation(lambda alpha: (alpha - mean) ** 2, low, bounded)
-        return self._of_batch(jnp.where(high < jnp.inf, variance, jnp.inf))
+        return self._of_batch(_mean_and_variance(*self._promoted())[1])
 
     def entropy(self) -> Array:
         """Return the differential entropy, in nats."""
-        low, high = self._promoted()
-        # what lies beyond exp(40) times the lower end is below the last place
-        value = log_total(low, high) - expectation(log_density, low, high, longest=40.0)
-        return self._of_batch(value)
+        return self._of_batch(_entropy(*self._promoted()))
