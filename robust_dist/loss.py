@@ -438,7 +438,7 @@ def rho(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
 
     References
     ----------
-    J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 8.
+    Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 8.
     """
     return _rho(*promote_inexact(x, alpha, scale))
 
@@ -464,7 +464,7 @@ def psi(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
 
     References
     ----------
-    J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10.
+    Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10.
     """
     return _psi(*promote_inexact(x, alpha, scale))
 
@@ -492,6 +492,6 @@ def weight(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
 
     References
     ----------
-    J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10 and sec. 2.
+    Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10 and sec. 2.
     """
     return _weight(*promote_inexact(x, alpha, scale))
