@@ -17,8 +17,9 @@ and what is tabulated next to 2 is G. That logarithm, log b next to 2 and 0 else
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +27,21 @@ import numpy as np
 from jax import Array, lax
 
 from robust_dist._precision import gap_floor
-from robust_dist._spline import evaluate, gather, hermite_coefficients
+from robust_dist._spline import evaluate, evaluate_with_slope, gather, hermite_coefficients
 
 RATE = math.log(11)
 
 
-class Place(NamedTuple):
+# In float32 the powers above the third lie below the last place of the value and of the slope.
+_POWERS = {np.dtype(np.float32): 4, np.dtype(np.float64): 6}
+
+
+@dataclass(frozen=True)
+class Place:
     """Where alpha lies: its cell, its region and the region's coordinate u."""
 
-    coefficients: list[Array]
+    columns: Sequence[Array]
+    row: Array
     t: Array
     cells: Array
     """how many the region has"""
@@ -46,9 +53,20 @@ class Place(NamedTuple):
     low_rate: Array
     """d u/d alpha on [0, 1]"""
 
+    @functools.cached_property
+    def coefficients(self) -> list[Array]:
+        """Those of the cell."""
+        return gather(self.columns, self.row)
+
     def spline(self, order: int = 0) -> Array:
         """Return a derivative of the spline in u."""
         return self.cells**order * evaluate(self.coefficients, self.t, order)
+
+    def spline_and_slope(self) -> tuple[Array, Array]:
+        """Return the spline and its derivative in u, in the least memory."""
+        powers = _POWERS[np.dtype(self.t.dtype)]
+        value, slope = evaluate_with_slope(self.columns[:powers], self.row, self.t)
+        return value, self.cells * slope
 
     def choose(self, low: Array, near: Array, high: Array) -> Array:
         """Return what belongs to alpha <= 1, to 1 < alpha < 3 and to alpha >= 3."""
@@ -87,20 +105,22 @@ class AlphaTable:
             jnp.where(high, 3 / jnp.where(high, alpha, 3), jnp.sqrt(jnp.sqrt(b))),
         )
 
-        def per_region(values: Sequence[int]) -> Array:
+        def per_region(values: Sequence[float]) -> Array:
             of_low, of_below, of_above, of_high = values
             return jnp.where(
                 low, of_low, jnp.where(below, of_below, jnp.where(high, of_high, of_above))
             ).astype(dtype)
 
-        count = per_region(self.cells)
+        count, start = per_region(self.cells), per_region(self.starts)
         position = jnp.clip(u * count, 0, count)
         cell = jnp.minimum(jnp.floor(position), count - 1)
-        row = (jnp.where(cell >= 0, cell, 0) + per_region(self.starts)).astype(jnp.int32)
-        u, count, row, t = lax.optimization_barrier((u, count, row, position - cell))
-        coefficients = gather([jnp.asarray(column, dtype) for column in self.columns], row)
+        row = (jnp.where(cell >= 0, cell, 0) + start).astype(jnp.int32)
+        row, t = lax.optimization_barrier((row, position - cell))
+        # from what is held, and without a division, whose result would be: one array fewer
+        u = ((row.astype(dtype) - start) + t) * per_region([1 / cells for cells in self.cells])
+        columns = [jnp.asarray(column, dtype) for column in self.columns]
         rate = 10 / ((1 + 10 * small) * RATE)
-        return Place(coefficients, t, count, u, low, ~low & ~high, b, s, rate)
+        return Place(columns, row, t, count, u, low, ~low & ~high, b, s, rate)
 
 
 def defined(alpha: Array, value: Array) -> Array:
@@ -118,7 +138,7 @@ class SingularTable(AlphaTable):
     def value_and_regular_slope(self, alpha: Array) -> tuple[Array, Array, Array]:
         """Return f, f' less a quarter of the lift, and the lift."""
         at = self.locate(alpha)
-        f, first = at.spline(), at.spline(1)
+        f, first = at.spline_and_slope()
         lift = jnp.where(at.near, jnp.log(at.b), 0)
         value = at.choose(f, self.at_two + at.s * at.b * (lift / 4 + self.c + f), f)
         slope = at.choose(

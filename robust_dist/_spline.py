@@ -48,3 +48,18 @@ def evaluate(coefficients: Sequence[Array], t: Array, order: int = 0) -> Array:
     for power in range(len(coefficients) - 1, order - 1, -1):
         total = total * t + math.perm(power, order) * coefficients[power]
     return total
+
+
+def evaluate_with_slope(columns: Sequence[Array], row: Array, t: Array) -> tuple[Array, Array]:
+    """Return the polynomial of the cells ``row`` and its derivative at t.
+
+    Coefficients are fetched one power at a time, so that few arrays of t's size live at once.
+    """
+    highest, *rest = reversed(columns)
+    value = highest.at[row].get(mode="promise_in_bounds")
+    slope = jnp.zeros_like(t)
+    for column in rest:
+        slope = slope * t + value
+        value = value * t + column.at[row].get(mode="promise_in_bounds")
+        value, slope, row, t = lax.optimization_barrier((value, slope, row, t))
+    return value, slope
