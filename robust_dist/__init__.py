@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from robust_dist.distributions.general_robust import GeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
+    from robust_dist.distributions.truncated import TruncatedGeneralRobust
     from robust_dist.loss import psi, rho, weight
     from robust_dist.normalizer import log_normalizer
     from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GeneralRobust",
     "ReferenceAlpha",
+    "TruncatedGeneralRobust",
     "log_normalizer",
     "orthogonal_scale",
     "psi",
@@ -29,6 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "GeneralRobust": "robust_dist.distributions.general_robust",
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
+    "TruncatedGeneralRobust": "robust_dist.distributions.truncated",
     "log_normalizer": "robust_dist.normalizer",
     "orthogonal_scale": "robust_dist.shape",
     "psi": "robust_dist.loss",
