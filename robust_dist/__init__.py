@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from robust_dist.distributions.censored import IntervalCensored, LeftCensored, RightCensored
     from robust_dist.distributions.general_robust import GeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
     from robust_dist.distributions.truncated import TruncatedGeneralRobust
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GeneralRobust",
+    "IntervalCensored",
+    "LeftCensored",
     "ReferenceAlpha",
+    "RightCensored",
     "TruncatedGeneralRobust",
     "log_normalizer",
     "orthogonal_scale",
@@ -30,7 +34,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GeneralRobust": "robust_dist.distributions.general_robust",
+    "IntervalCensored": "robust_dist.distributions.censored",
+    "LeftCensored": "robust_dist.distributions.censored",
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
+    "RightCensored": "robust_dist.distributions.censored",
     "TruncatedGeneralRobust": "robust_dist.distributions.truncated",
     "log_normalizer": "robust_dist.normalizer",
     "orthogonal_scale": "robust_dist.shape",
