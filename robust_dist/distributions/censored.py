@@ -36,9 +36,14 @@ class _Core(NamedTuple):
 
     @property
     def centre(self) -> Array:
-        """Its mode, where density and tails are tame, for branches not taken."""
-        mode = self.law.mode if hasattr(self.law, "mode") else self.law.loc
-        return lax.stop_gradient(jnp.asarray(mode))
+        """A value where density and tails are tame, for branches not taken."""
+        law = self.law
+        if not hasattr(law, "loc"):
+            return jnp.asarray(law.support.feasible_like(jnp.zeros(())))
+        # not the mode: its shape would be the batch shape from before NumPyro promoted the leaves
+        loc = lax.stop_gradient(jnp.asarray(law.loc))
+        low, high = getattr(law, "low", -jnp.inf), getattr(law, "high", jnp.inf)
+        return lax.stop_gradient(jnp.clip(loc, low, high))
 
     @property
     def data_centre(self) -> Array:

@@ -64,7 +64,7 @@ class TruncatedGeneralRobust(Distribution):
     >>> from robust_dist import TruncatedGeneralRobust
     >>> d = TruncatedGeneralRobust(-2.0, 0.0, 1.0, low=-10.0, high=10.0)
     >>> print(d.log_prob(0.0), d.cdf(0.0))
-    -1.6... 0.5
+    -1.74... 0.5
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {
