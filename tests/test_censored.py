@@ -32,7 +32,7 @@ def mp_sf(x):
 def relative(value, truth):
     truth = np.array([mp.mpf(t) for t in truth])
     exact = np.array([mp.mpf(float(v)) for v in np.asarray(value)])
-    return np.max(np.abs((exact - truth) / truth)).astype(float)
+    return float(np.max(np.abs((exact - truth) / truth)))
 
 
 def test_both_tails_against_reference(dtype, reference, errors, assert_below):
@@ -71,7 +71,7 @@ def test_both_tails_against_reference(dtype, reference, errors, assert_below):
         moment = hazard * np.array([mp.mpf(v) for v in table["x"]])
         assert_below(errors(d_scale, moment).relative, RTOL[str(dtype)] + places, **where)
         slope = -table["dcdf_dalpha"] / table["tail"]
-        finite = np.asarray(alpha) < 1e6  # a limit has no slope
+        finite = (table["alpha"] < 1e6) & (np.abs(table["alpha"] - 2) > 1e-6)  # limits have none
         bound = (1e-9 if dtype == np.float64 else 1e-4) * (1 + np.abs(slope[finite].astype(float)))
         at = {name: column[finite] for name, column in where.items()}
         assert_below(errors(d_alpha[finite], slope[finite]).absolute, bound, **at)
