@@ -51,6 +51,7 @@ def _quantile(q: Array, *parameters: Array) -> Place:
     dtype = q.dtype
     anchor, right, left, alpha = (part.ravel()[:, None, None] for part in parameters)
     maps = side(jnp.concatenate([right, left], 1), anchor, alpha, _CUT[np.dtype(dtype)])
+    maps = Side(*jnp.broadcast_arrays(*maps))  # one line of numbers per row and side
     edges = jnp.arange(_CELLS + 1, dtype=dtype) / _CELLS
     v = maps.top * edges
     cells = _mass_between(v[..., :-1], v[..., 1:], maps, anchor, alpha)

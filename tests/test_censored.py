@@ -138,7 +138,7 @@ def test_lognormal_at_its_limits(dtype):
     z = (mp.log(mp.mpf(float(x[0]))) - mp.mpf(0.5)) / 2
     assert relative(value[:1], [mp.log(mp_sf(-z))]) < RTOL[str(dtype)]
     assert value[1] == -jnp.inf
-    np.testing.assert_allclose(value[2], law.log_prob(x)[2], 1e-6)
+    np.testing.assert_allclose(value[2], law.log_prob(x[2]), 1e-6)
     jacobian = jax.jacrev(total, (0, 1))(law.loc, jnp.asarray(2.0, dtype))
     assert jnp.isfinite(jnp.stack(jacobian)).all()
     interval = IntervalCensored(law, False, False)
