@@ -1,6 +1,6 @@
 """Write the reference values for the law on a window of the line.
 
-Run as ``python -m robust_dist._precompute.window_values CHECKOUT`` (five minutes); the file goes
+Run as ``python -m robust_dist._precompute.window_values CHECKOUT`` (two minutes); the file goes
 to ``CHECKOUT/tests/reference/window.csv``. The integrals are Arb's own adaptive, rigorous ones, in
 the logarithm of the distance from the window's end, of the loss as the paper writes it; those of
 the package are neither. The derivative in alpha is a central difference at a step of 2^-60, with
@@ -27,13 +27,15 @@ _DIGITS = 25
 _STEP = arb(2) ** -60
 
 ALPHAS = (
-    *(-math.inf, -100.0, -10.0, -2.0, -0.5, -1e-3, 0.0, 0.3, 1.0, 1.5, 1.9, 1.99, 1.9999),
+    *(-math.inf, -1e6, -100.0, -10.0, -2.0, -0.5, -1e-3, 0.0, 1e-3, 0.3, 1.0, 1.5, 1.9, 1.99),
+    1.9999,
     *(2.0, 2.0001, 2.1, 2.5, 4.0, 10.0, math.inf),
 )
 # the point nearest to loc, and what the window reaches to the right and to the left of it
 WINDOWS = (
     *((0.0, 1e-3, 0.0), (0.0, 5e-4, 5e-4), (5.0, 1e-3, 0.0), (0.0, 3.0, 1.0), (0.3, 3.0, 0.0)),
     *((30.0, 1.0, 0.0), (1e3, 1e6, 0.0), (0.0, 5e5, 5e5), (0.0, 20.0, 1e-3), (1e-3, 50.0, 0.0)),
+    *((1e3, 1e-3, 0.0), (1e6, 1e-3, 0.0), (1e6, 1e6, 0.0)),
 )
 
 
@@ -90,7 +92,7 @@ def _rows() -> Iterator[list[str]]:
     for alpha in (float(np.float32(value)) for value in ALPHAS):
         for anchor, right, left in WINDOWS:
             window = float(np.float32(anchor)), float(np.float32(right)), float(np.float32(left))
-            farthest = 10 if alpha == math.inf else 100 if alpha > 2 else 1e4
+            farthest = 10 if alpha == math.inf else 100 if alpha > 2 else 1e4 if alpha > 1 else 1e7
             if window[0] > farthest:
                 continue  # the mass lies within a step of the format of the window's end
             limit = alpha in (0.0, 2.0) or math.isinf(alpha)
