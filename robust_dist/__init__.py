@@ -7,15 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from robust_dist.distributions.censored import IntervalCensored, LeftCensored, RightCensored
     from robust_dist.distributions.general_robust import GeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
+    from robust_dist.distributions.truncated import TruncatedGeneralRobust
     from robust_dist.loss import psi, rho, weight
     from robust_dist.normalizer import log_normalizer
     from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 __all__ = [
     "GeneralRobust",
+    "IntervalCensored",
+    "LeftCensored",
     "ReferenceAlpha",
+    "RightCensored",
+    "TruncatedGeneralRobust",
     "log_normalizer",
     "orthogonal_scale",
     "psi",
@@ -28,7 +34,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GeneralRobust": "robust_dist.distributions.general_robust",
+    "IntervalCensored": "robust_dist.distributions.censored",
+    "LeftCensored": "robust_dist.distributions.censored",
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
+    "RightCensored": "robust_dist.distributions.censored",
+    "TruncatedGeneralRobust": "robust_dist.distributions.truncated",
     "log_normalizer": "robust_dist.normalizer",
     "orthogonal_scale": "robust_dist.shape",
     "psi": "robust_dist.loss",

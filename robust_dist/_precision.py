@@ -144,6 +144,17 @@ def atanh_excess(s: Array) -> Array:
     return t * horner(_ATANH_EXCESS[np.dtype(t.dtype)], t)
 
 
+_PHI = {
+    np.dtype(np.float32): series.phi_float32,
+    np.dtype(np.float64): series.phi_float64,
+}
+
+
+def exp_excess(z: Array) -> Array:
+    """Return ``(exp(z) - 1 - z)/z**2`` for abs(z) <= 0.5."""
+    return horner(_PHI[np.dtype(z.dtype)], z)
+
+
 def log_exponent(u: Array) -> Array:
     """Return the integer k for which ``u * 2**-k`` lies in [sqrt(1/2), sqrt(2))."""
     fmt = format_of(u.dtype)

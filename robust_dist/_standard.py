@@ -35,13 +35,12 @@ from jax.typing import ArrayLike, DTypeLike
 from robust_dist import loss
 from robust_dist._precision import (
     atanh_excess,
+    exp_excess,
     gap_floor,
-    horner,
     log_exponent,
     power_of_two,
     promote_inexact,
 )
-from robust_dist._tables import series
 from robust_dist.normalizer import TABLE, log_normalizer_and_slope
 
 
@@ -74,12 +73,6 @@ def _log_sum(ratio: Array, one: Array, factor: Array) -> Array:
     s = n / (2 + n)
     exponent = (k + jnp.where(large, 2 * scaling.shift, 0)).astype(dtype)
     return exponent * np.asarray(np.log(2), dtype) + 2 * (s + s * atanh_excess(s))
-
-
-_PHI = {
-    np.dtype(np.float32): series.phi_float32,
-    np.dtype(np.float64): series.phi_float64,
-}
 
 
 class Derivatives(NamedTuple):
@@ -127,7 +120,7 @@ def derivatives(
     moment = reach * reach
     q = jnp.where(
         jnp.abs(z) < 0.5,
-        b_log * log * horner(_PHI[np.dtype(dtype)], jnp.clip(z, -0.5, 0.5)),
+        b_log * log * exp_excess(jnp.clip(z, -0.5, 0.5)),
         (moment + b * (e_w - 1 - z)) * inverse_k2,
     )
     shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
