@@ -7,14 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from robust_dist.distributions.asymmetric import AsymmetricGeneralRobust
     from robust_dist.distributions.general_robust import GeneralRobust
+    from robust_dist.distributions.multivariate import MultivariateGeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
     from robust_dist.loss import psi, rho, weight
     from robust_dist.normalizer import log_normalizer
     from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 __all__ = [
+    "AsymmetricGeneralRobust",
     "GeneralRobust",
+    "MultivariateGeneralRobust",
     "ReferenceAlpha",
     "log_normalizer",
     "orthogonal_scale",
@@ -27,7 +31,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsymmetricGeneralRobust": "robust_dist.distributions.asymmetric",
     "GeneralRobust": "robust_dist.distributions.general_robust",
+    "MultivariateGeneralRobust": "robust_dist.distributions.multivariate",
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
     "log_normalizer": "robust_dist.normalizer",
     "orthogonal_scale": "robust_dist.shape",
