@@ -39,7 +39,7 @@ _DROP = 45.0
 _MOST_TABLES = 4096
 
 
-def _log_radius(at: Curve) -> Array:
+def log_radius(at: Curve) -> Array:
     """Return log x, which may overflow where its logarithm does not."""
     tiny = at.log < 1e-30
     log = jnp.where(tiny, 1, at.log)
@@ -51,7 +51,7 @@ def _log_radius(at: Curve) -> Array:
 def _height(u: Array, dimension: float, alpha: Array) -> Array:
     """Return the log density of log r where log tau = u, up to a constant."""
     tau = jnp.exp(u)
-    return dimension * _log_radius(curve(tau, alpha)) - 0.5 * tau * tau
+    return dimension * log_radius(curve(tau, alpha)) - 0.5 * tau * tau
 
 
 def _bisect(inside: Any, low: Array, high: Array) -> Array:
@@ -74,7 +74,7 @@ def _range(dimension: int, extra: int, alpha: Array) -> tuple[Array, Array]:
         def rising(u: Array) -> Array:
             tau = jnp.exp(u)
             at = curve(tau, alpha)
-            return u + _log_radius(at) - jnp.log(at.factor) - at.growth < math.log(order)
+            return u + log_radius(at) - jnp.log(at.factor) - at.growth < math.log(order)
 
         return _bisect(rising, jnp.full_like(alpha, -20), jnp.full_like(alpha, 20))
 
@@ -104,7 +104,7 @@ def _rule(dimension: int, alpha: Array, extra: int = 0) -> _Rule:
     half = 0.5 * (high - low)
     tau = low + half * jnp.asarray(1 + _NODES, alpha.dtype)
     at = curve(tau, alpha[..., None])
-    log_x, half_square = _log_radius(at), 0.5 * tau * tau
+    log_x, half_square = log_radius(at), 0.5 * tau * tau
     exponent = (dimension - 1) * log_x + at.growth - half_square
     largest = jnp.max(exponent, -1, keepdims=True)
     mass = half * jnp.asarray(_WEIGHTS, alpha.dtype) * at.factor * jnp.exp(exponent - largest)
@@ -207,7 +207,7 @@ def _table(dimension: int, alpha: Array) -> _Table:
         """Return that of u and of log r, d log r/du, and d rho/d alpha."""
         tau = jnp.exp(u)
         at = curve(tau, alpha)
-        log_x = _log_radius(at)
+        log_x = log_radius(at)
         ratio = jnp.exp(u + jnp.log(at.factor) + at.growth - log_x)
         height = jnp.exp(dimension * log_x - 0.5 * tau * tau - peak)
         return height * ratio, height, ratio, derivatives(at.x, alpha).shape
