@@ -121,7 +121,11 @@ def divergence(
     alpha_p, scale_p, alpha_q, scale_q, shift = (
         jnp.where(usable, part, stand_in)
         for part, stand_in in (
-            (alpha_p, 2.0), (scale_p, 1.0), (alpha_q, 2.0), (scale_q, 1.0), (shift, 0.0)
+            (alpha_p, 2.0),
+            (scale_p, 1.0),
+            (alpha_q, 2.0),
+            (scale_q, 1.0),
+            (shift, 0.0),
         )
     )
     fixed_p, fixed_q, unit_p, unit_q, offset = map(
@@ -164,4 +168,3 @@ def divergence(
     near = jnp.sum(mass * (jnp.expm1(-alike) + alike), -1)
     value = jnp.where(apart < _NEAR[np.dtype(dtype)], near, apart)
     return jnp.where(usable, value, jnp.where(valid, jnp.inf, jnp.nan))
-

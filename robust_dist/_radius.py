@@ -130,9 +130,7 @@ def _slope_jvp(dimension: int, primals: Any, tangents: Any) -> tuple[Array, Arra
     (alpha,), (d_alpha,) = primals, tangents
     rule = _rule(dimension, alpha)
     shape = jnp.broadcast_to(alpha[..., None], rule.x.shape)
-    first, second = jax.jvp(
-        lambda a: _rho_alpha(rule.x, a), (shape,), (jnp.ones_like(shape),)
-    )
+    first, second = jax.jvp(lambda a: _rho_alpha(rule.x, a), (shape,), (jnp.ones_like(shape),))
     mean = jnp.sum(rule.weight * first, -1, keepdims=True)
     spread = jnp.sum(rule.weight * ((first - mean) ** 2 - second), -1)
     return -mean[..., 0], spread * d_alpha

@@ -42,9 +42,19 @@ def test_readme_python_runs(block, capsys):
         assert len(lines) <= 12
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/howto").glob("*.md")), ids=lambda p: p.stem)
+def test_howto_python_runs(page):
+    """The page's blocks, one after the other in one namespace."""
+    namespace = {}
+    parts = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert parts
+    for part in parts:
+        exec(part, namespace)
+
+
 def test_commands_in_the_text_parse():
     """Every robust-dist command line of README and pages is one that the program accepts."""
-    texts = [README, *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
+    texts = [README, *(path.read_text() for path in (ROOT / "docs").rglob("*.md"))]
     commands = set()
     for text in texts:
         flat = re.sub(r"`robust-dist [^`]+`", lambda match: match[0].replace("\n", " "), text)

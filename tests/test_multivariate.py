@@ -97,7 +97,8 @@ def test_is_normal_at_two(dtype):
     normal = dist.MultivariateNormal(LOC.astype(dtype), scale_tril=TRIL.astype(dtype))
     x = LOC + np.linspace(-3, 3, 12).reshape(4, 3)
     tight = {"rtol": 100 * float(np.finfo(dtype).eps)}
-    np.testing.assert_allclose(log_prob(d, x.astype(dtype)), normal.log_prob(x.astype(dtype)), **tight)
+    x = x.astype(dtype)
+    np.testing.assert_allclose(log_prob(d, x), normal.log_prob(x), **tight)
     for name in ("mean", "variance", "covariance_matrix", "precision_matrix"):
         np.testing.assert_allclose(getattr(d, name), getattr(normal, name), atol=1e-6, **tight)
     np.testing.assert_allclose(d.entropy(), normal.entropy(), **tight)
@@ -106,7 +107,7 @@ def test_is_normal_at_two(dtype):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0, math.inf])
 def test_is_general_robust_in_one_dimension(alpha, dtype):
-    """alpha = 0 included; draws and moments are the same formulas' too."""
+    """The smallest alpha included; draws and moments are the same formulas' too."""
     d = MultivariateGeneralRobust(
         dtype.type(alpha), np.array([0.5], dtype), np.array([[2.0]], dtype), validate_args=True
     )
@@ -192,8 +193,10 @@ def test_draws_move_along_the_implicit_derivative(dtype):
         p = (jnp.asarray(alpha, dtype), jnp.asarray(1.0, dtype))
         for e in ((1.0, 0.0), (0.0, 1.0)):
             e = tuple(jnp.asarray(part, dtype) for part in e)
-            up, down = (draws(*(q + sign * step * part for q, part in zip(p, e, strict=True)))
-                        for sign in (1, -1))
+            up, down = (
+                draws(*(q + sign * step * part for q, part in zip(p, e, strict=True)))
+                for sign in (1, -1)
+            )
             slope = slopes(p, e)
             error = jnp.abs(slope - (up - down) / (2 * step)) / (1 + jnp.abs(slope))
             assert float(jnp.quantile(error, 0.99)) < bound
@@ -235,7 +238,9 @@ def test_bad_parameters():
     upper = TRIL.T.copy()
     negative = TRIL * [1, -1, 1]
     for name, alpha, tril in [
-        ("alpha", -1.0, TRIL), ("alpha", 0.0, TRIL), ("scale_tril", 1.0, upper),
+        ("alpha", -1.0, TRIL),
+        ("alpha", 0.0, TRIL),
+        ("scale_tril", 1.0, upper),
         ("scale_tril", 1.0, negative),
     ]:
         with pytest.raises(ValueError, match=name):

@@ -1,6 +1,5 @@
 """AsymmetricGeneralRobust: the general adaptive robust law with a scale for either side."""
 
-import math
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -168,8 +167,9 @@ class AsymmetricGeneralRobust(Distribution):
         return self._of_batch(jnp.where(alpha > 0, variance, jnp.nan))
 
     def _log_tail(self, value: ArrayLike) -> tuple[Array, Array, Array, Array]:
-        """Return whether value lies below loc, the mass of that side and of the other, and the
-        log probability of being farther out than value, given the side.
+        """Return whether value lies below loc, both sides' mass, and the log tail given the side.
+
+        The mass of its own side comes first.
         """
         alpha, loc, left, right, value = self._parameters(value)
         below = value < loc

@@ -85,7 +85,7 @@ def test_draws_follow_the_law(alpha, dtype, draw, record_property):
     sample = np.sort(draw(alpha, dtype))
     assert sample.dtype == dtype
     with jax.enable_x64(True):
-        exact = jnp.asarray(dtype.type(alpha), jnp.float64)  # the alpha that the draws were asked for
+        exact = jnp.asarray(dtype.type(alpha), jnp.float64)  # that of the draws
         masses = log_masses(jnp.asarray(sample, jnp.float64), exact)
     log_below, log_above = (np.asarray(part) for part in masses)
     below = np.exp(log_below)
