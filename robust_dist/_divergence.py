@@ -89,8 +89,9 @@ def _axis(start: Array, stop: Array, both: bool) -> tuple[Array, Array]:
 
 def _log_far(log_r: Array, alpha: Array, scale: Array) -> Array:
     """Return log density so far out that location is lost and x may be too large for the format."""
-    # alpha is well below 2 wherever it matters
-    b = jnp.abs(alpha - 2)
+    # from alpha = 1.1 or so on the loss, and with it the divergence, overflows here
+    alpha = jnp.minimum(alpha, alpha_bound(alpha.dtype))
+    b = jnp.maximum(jnp.abs(alpha - 2), 1e-10)
     log = 2 * (log_r - jnp.log(scale)) - jnp.log(b)
     z = 0.5 * alpha * log
     small = jnp.abs(z) < 1e-4
@@ -144,26 +145,34 @@ def divergence(
     weight = jnp.abs(jnp.concatenate([piece[1] for piece in pieces], -1))
     size = jnp.abs(tau)
     at = curve(size, fixed_p[..., None])
-    log_p = -0.5 * tau * tau - log_normalizer(fixed_p)[..., None]
-    mass = weight * at.factor * jnp.exp(at.growth + log_p)
+    log_jacobian = jnp.log(weight * at.factor) + at.growth
     log_r = log_radius(at) + jnp.log(unit_p)[..., None]
     far = log_r > 0.95 * math.log(float(largest))
     r = jnp.where(far, 1, unit_p[..., None] * at.x) * jnp.sign(tau)
 
-    def log_densities(alpha: Array, loc: Array, scale: Array) -> Array:
+    def log_densities(alpha: Array, loc: Array, scale: Array, skip: Array) -> Array:
         alpha, loc, scale = (part[..., None] for part in (alpha, loc, scale))
-        out = jnp.where(far, jnp.minimum(alpha, 1), 0.5)
-        return jnp.where(
-            far,
-            _log_far(jnp.where(far, log_r, 1), out, scale),
-            log_density(r, alpha, loc, scale),
+        # no derivative comes from a branch not taken
+        beyond = far & ~skip
+        distant = _log_far(
+            jnp.where(beyond, log_r, 1), jnp.where(beyond, alpha, 0.5), jnp.where(beyond, scale, 1)
         )
+        return jnp.where(beyond, distant, log_density(jnp.where(skip, loc, r), alpha, loc, scale))
 
-    log_p = log_densities(alpha_p, jnp.zeros_like(shift), scale_p)
-    mass = mass * jnp.exp(log_p - lax.stop_gradient(log_p))
-    excess = log_p - log_densities(alpha_q, shift, scale_q)
-    counts = mass > 0
-    apart = jnp.sum(jnp.where(counts, mass * jnp.where(counts, excess, 0), 0), -1)
+    nowhere = jnp.zeros_like(far)
+    log_p = log_densities(alpha_p, jnp.zeros_like(shift), scale_p, nowhere)
+    log_mass = log_jacobian - 0.5 * tau * tau - log_normalizer(fixed_p)[..., None]
+    log_mass = log_mass + (log_p - lax.stop_gradient(log_p))
+    mass = jnp.exp(log_mass)
+    # where q's loss overflows, its product with the mass may not
+    over = log_densities(fixed_q, offset, unit_q, nowhere) < -1e-3 * largest
+    log_q = log_densities(alpha_q, shift, scale_q, over)
+    excess = jnp.where(over, 0, log_p - log_q)
+    distance = jnp.where(over & ~far, jnp.abs(r - shift[..., None]), 1)
+    log_x = jnp.where(far, log_r, jnp.log(distance)) - jnp.log(scale_q)[..., None]
+    log_loss = _log_loss(jnp.where(over, log_x, 1), jnp.where(over, alpha_q[..., None], 1))
+    product = jnp.exp(jnp.where(over, log_mass + log_loss, -jnp.inf))
+    apart = jnp.sum(mass * excess + product, -1)
     alike = jnp.clip(excess, -30, 30)
     near = jnp.sum(mass * (jnp.expm1(-alike) + alike), -1)
     value = jnp.where(apart < _NEAR[np.dtype(dtype)], near, apart)
