@@ -35,8 +35,8 @@ class MultivariateGeneralRobust(Distribution):
     log Z_d is found by quadrature, right to 1e-14 relative in float64 (float32: 1e-6) for
     0.01 <= alpha <= inf and d <= 100, with first and second derivatives in alpha; see
     :func:`robust_dist.log_normalizer` for those at alpha = 2. ``log_prob`` is nan where alpha is so
-    near to 0 that the radius leaves the range of the format: below 0.001 for d = 3 and 0.006 for
-    d = 100 in float64, and below 0.02 and 0.05 in float32.
+    near to 0 that the radius leaves the range of the format: below about 0.001 for d = 3 and 0.01
+    for d = 100 in float64, and below about 0.02 and 0.06 in float32.
 
     Parameters
     ----------
