@@ -41,7 +41,8 @@ def exact_log_normalizer(dimension: int, alpha: float) -> mpf:
         return b / a * ((x * x / b + 1) ** (a / 2) - 1)
 
     with mpmath.workdps(25):
-        step = mpf(1) / 16 if alpha <= 4 else mpf(1) / 80
+        # the peak's width is about 1/sqrt(alpha d)
+        step = mpf(1) / 16 if dimension * min(alpha, 50) <= 40 else mpf(1) / 80
         # the integrand falls like r^d to the left, and double exponentially to the right
         logs, s, peak = [], mpf(-60) / dimension - 2, -mpmath.inf
         while True:
