@@ -1,4 +1,4 @@
-"""Measure the accuracy of the loss, the log-normalizer and the log density.
+"""Measure the accuracy of the loss, the log-normalizer, the log density, cdf, quantile and moments.
 
     python benchmarks/accuracy.py [--seed N] [--points N]
 
@@ -262,6 +262,103 @@ def density_lines(dtype: np.dtype, points: int, generator: np.random.Generator) 
     yield Line("NaN in value, gradient, Hessian", dtype, count, float(bad.sum()), 0, where)
 
 
+def _law_shapes(count: int, generator: np.random.Generator, dtype: np.dtype) -> np.ndarray:
+    """Draw alphas in [0, 100] and inf, crowded towards 0 and 2."""
+    near = [1e-8, 1e-3, 0.0, 1.0, 2.0, 100.0, np.inf]
+    near += [2 - 1e-10, 2 + 1e-10] if dtype == np.float64 else [2 - 1e-6, 2 + 1e-6]
+    kinds = [
+        generator.uniform(0, 4, count),
+        10 ** generator.uniform(-9, 2, count),
+        generator.choice(near, count),
+    ]
+    return np.choose(generator.integers(0, len(kinds), count), kinds).astype(dtype)
+
+
+def probability_lines(
+    dtype: np.dtype, points: int, generator: np.random.Generator
+) -> Iterator[Line]:
+    """Measure cdf, log of the tail, quantile, round trip, pathwise slopes and moments."""
+    double = dtype == np.float64
+    alpha = _law_shapes(points, generator, dtype)
+    kinds = [generator.uniform(0, 6, points), 10 ** generator.uniform(-3, 3, points)]
+    x = np.choose(generator.integers(0, 2, points), kinds).astype(dtype)
+    for _ in range(20):  # to where the tail is a number
+        x = np.where(np.asarray(rho(x, alpha)) > (640 if double else 80), x / 2, x).astype(dtype)
+    tails = [exact.upper_tail(float(v), float(a), DIGITS) for v, a in zip(x, alpha, strict=True)]
+    where: dict = {"points": [x, alpha], "names": ("x", "alpha")}
+
+    @jax.jit
+    def both(alpha: jax.Array, x: jax.Array) -> tuple[jax.Array, ...]:
+        d = GeneralRobust(alpha)
+        return d.cdf(-x), d.cdf(x), d.log_cdf(-x), d.log_sf(x)
+
+    below, above, log_below, log_above = (np.asarray(v) for v in both(alpha, x))
+    bar = 1e-13 if double else 5e-7
+    for name, value, truth in (
+        ("cdf below loc, absolute", below, [tail[0] for tail in tails]),
+        ("cdf above loc, absolute", above, [1 - tail[0] for tail in tails]),
+    ):
+        yield _worst(name, dtype, bar, value, truth, relative=False, **where)
+    kept = [i for i, tail in enumerate(tails) if tail[1] > (-644 if double else -80)]
+    where["points"] = [x[kept], alpha[kept]]
+    truth = [tails[i][1] for i in kept]
+    for name, value in (("log cdf", log_below), ("log sf", log_above)):
+        quantity = f"{name} in the tail, relative"
+        yield _worst(quantity, dtype, 1e-11 if double else 1e-5, value[kept], truth, **where)
+
+    count = max(points // 5, 20)
+    shape = alpha[:count]
+    p = 10.0 ** -generator.uniform(0.302, 300 if double else 30, count)
+    p[:3] = 1e-300 if double else 1e-30
+    p = np.where(generator.random(count) < 0.5, generator.uniform(0, 0.5, count), p).astype(dtype)
+    truth = [exact.quantile(float(v), float(a), DIGITS) for v, a in zip(p, shape, strict=True)]
+    value = np.asarray(jax.jit(lambda a, p: GeneralRobust(a).icdf(p))(shape, p))
+    bar = 1e-11 if double else 1e-5
+    where = {"points": [p, shape], "names": ("p", "alpha")}
+    yield _worst("icdf, relative", dtype, bar, value, truth, **where)
+
+    x = generator.uniform(-2, 2, points).astype(dtype)
+    back = jax.jit(lambda a, x: GeneralRobust(a).icdf(GeneralRobust(a).cdf(x)))(alpha, x)
+    truth = [mpmath.mpf(float(v)) for v in x]
+    where = {"points": [x, alpha], "names": ("x", "alpha")}
+    bar = 1e-12 if double else 1e-5
+    quantity = "icdf(cdf(x)), abs(x) < 2, absolute"
+    yield _worst(quantity, dtype, bar, np.asarray(back), truth, relative=False, **where)
+
+    step = 1e-4 if double else 1e-2
+
+    @jax.jit
+    def moved(a: jax.Array) -> jax.Array:
+        draws = lambda a: GeneralRobust(a).sample(jax.random.key(7), (2000,))  # noqa: E731
+        slope = jax.jvp(draws, (a,), (jnp.ones_like(a),))[1]
+        difference = (draws(a + step) - draws(a - step)) / (2 * step)
+        return jnp.quantile(jnp.abs(slope - difference) / (1 + jnp.abs(slope)), 0.99)
+
+    shapes = np.concatenate([generator.uniform(0.3, 4, 20), [0.3, 1.0, 10.0]])
+    # nearer to 2 the difference is not: its own error is step^2/(12 (alpha - 2)^2)
+    shapes = shapes[np.abs(shapes - 2) > 0.1].astype(dtype)
+    gap = np.array([float(moved(jnp.asarray(a))) for a in shapes])
+    where = {"points": [shapes], "names": ("alpha",)}
+    quantity = "d sample/d alpha, 99 %, /(1 + abs)"
+    bar = 1e-6 if double else 5e-2
+    yield _worst(quantity, dtype, bar, gap, [mpmath.mpf(0)] * len(gap), relative=False, **where)
+
+    d = GeneralRobust(shape)
+    bar = 1e-11 if double else 1e-5
+    where = {"points": [shape], "names": ("alpha",)}
+    truth = [exact.entropy(float(a), DIGITS) for a in shape]
+    yield _worst("entropy, relative", dtype, bar, np.asarray(d.entropy()), truth, **where)
+    shape = shape[shape >= 0.1]
+    d = GeneralRobust(shape)
+    where = {"points": [shape], "names": ("alpha",)}
+    for name, value, power in (
+        ("variance, relative", d.variance, 2),
+        ("E abs(x), relative", d.mean_absolute_deviation(), 1),
+    ):
+        truth = [exact.absolute_moment(power, float(a), DIGITS) for a in shape]
+        yield _worst(name, dtype, bar, np.asarray(value), truth, **where)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -276,7 +373,12 @@ def main() -> None:
     for dtype in (np.dtype("float64"), np.dtype("float32")):
         generator = np.random.default_rng(arguments.seed)
         with jax.enable_x64(dtype == np.float64):
-            for lines, share in ((loss_lines, 1), (normalizer_lines, 5), (density_lines, 5)):
+            for lines, share in (
+                (loss_lines, 1),
+                (normalizer_lines, 5),
+                (density_lines, 5),
+                (probability_lines, 5),
+            ):
                 for line in lines(dtype, arguments.points // share, generator):
                     print(line, flush=True)
                     all_met &= line.met

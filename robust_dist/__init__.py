@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from robust_dist.distributions.asymmetric import AsymmetricGeneralRobust
     from robust_dist.distributions.censored import IntervalCensored, LeftCensored, RightCensored
     from robust_dist.distributions.general_robust import GeneralRobust
+    from robust_dist.distributions.multivariate import MultivariateGeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
     from robust_dist.distributions.truncated import TruncatedGeneralRobust
     from robust_dist.loss import psi, rho, weight
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 __all__ = [
+    "AsymmetricGeneralRobust",
     "GeneralRobust",
     "IntervalCensored",
     "LeftCensored",
+    "MultivariateGeneralRobust",
     "ReferenceAlpha",
     "RightCensored",
     "TruncatedGeneralRobust",
@@ -33,9 +37,11 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsymmetricGeneralRobust": "robust_dist.distributions.asymmetric",
     "GeneralRobust": "robust_dist.distributions.general_robust",
     "IntervalCensored": "robust_dist.distributions.censored",
     "LeftCensored": "robust_dist.distributions.censored",
+    "MultivariateGeneralRobust": "robust_dist.distributions.multivariate",
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
     "RightCensored": "robust_dist.distributions.censored",
     "TruncatedGeneralRobust": "robust_dist.distributions.truncated",

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from robust_dist._precision import gap_floor
 from robust_dist._spline import evaluate, gather, hermite_coefficients
@@ -186,17 +187,57 @@ def upper_quantile(log_tail: Array, alpha: Array) -> Array:
     return lax.map(one, flat, batch_size=1024).reshape(log_tail.shape)
 
 
+def uniform(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[Array, Array]:
+    """Return whether a uniform number lies below 1/2, and twice its distance from 0 or 1, never 0.
+
+    Either end is resolved as finely as the generator's bits allow: F is (bits + 1/2) 2^-width.
+    """
+    width, unsigned = (64, jnp.uint64) if dtype == jnp.float64 else (32, jnp.uint32)
+    bits = jax.random.bits(key, shape, unsigned)
+    # the top bit tells the side, the others the tail beyond
+    below = bits >> (width - 1) == 0
+    rest = jnp.where(below, bits, ~bits)
+    return below, (rest.astype(dtype) + 0.5) * 2.0 ** (1 - width)
+
+
 @functools.partial(jax.jit, static_argnames="shape")
 def draw(key: Array, shape: tuple[int, ...], alpha: Array) -> Array:
     """Return draws of the standardised law; alpha broadcasts against the shape's last axes."""
-    dtype = alpha.dtype
-    double = dtype == jnp.float64
-    width, unsigned = (64, jnp.uint64) if double else (32, jnp.uint32)
-    bits = jax.random.bits(key, shape, unsigned)
-    # F(x) is (bits + 1/2) 2^-width: the top bit tells the side, the others the tail beyond x,
-    # which is never 0
-    below = bits >> (width - 1) == 0
-    rest = jnp.where(below, bits, ~bits)
-    log_tail = -jnp.log((rest.astype(dtype) + 0.5) * 2.0 ** (1 - width))
-    x = upper_quantile(jnp.maximum(log_tail, 0), jnp.where(alpha >= 0, alpha, jnp.nan))
+    below, tail = uniform(key, shape, alpha.dtype)
+    log_tail = jnp.maximum(-jnp.log(tail), 0)
+    x = upper_quantile(log_tail, jnp.where(alpha >= 0, alpha, jnp.nan))
     return jnp.where(below, -x, x)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def draw_two_piece(key: Array, shape: tuple[int, ...], alpha: Array, share: Array) -> Array:
+    """Return draws of the standardised law of which a given share is made to lie below 0.
+
+    Side and distance both come from one quantile, so that a draw moves with the share.
+    """
+    below, tail = uniform(key, shape, alpha.dtype)
+    left, other = 0.5 * tail, 1 - 0.5 * tail
+    left, right = jnp.where(below, left, other), jnp.where(below, other, left)
+    log_tail, below = log_tail_of_side(left, right, share)
+    x = upper_quantile(jnp.maximum(-log_tail, 0), jnp.where(alpha >= 0, alpha, jnp.nan))
+    return jnp.where(below, -x, x)
+
+
+def log_tail_of_side(left: Array, right: Array, share: Array) -> tuple[Array, Array]:
+    """Return the log probability beyond a quantile, given its side of 0, and whether it is below.
+
+    The quantile has ``left`` below it and ``right`` above, of a law with ``share`` below 0.
+    """
+    below = left < share
+    tail, mass = jnp.where(below, left, right), jnp.where(below, share, 1 - share)
+    # near 0 the distance of the quantile from the share is known better than their ratio
+    excess = jnp.where(below, share - left, left - share) / mass
+    near = excess < 0.5
+    return (
+        jnp.where(
+            near,
+            jnp.log1p(-jnp.where(near, excess, 0)),
+            jnp.log(jnp.where(near, 1, tail / mass)),
+        ),
+        below,
+    )
