@@ -237,7 +237,7 @@ def init_to_robust(
     >>> y = [1.1, 2.9, 5.0, 7.1, 8.9, 1e6]
     >>> start = init_to_robust(x, y)  # for NUTS(model, init_strategy=start)
     """
-    fit, c = _robust_start(x, jnp.asarray(y))
+    fit, c = _robust_start(jnp.asarray(x), jnp.asarray(y))
     values = {
         coefficients: fit,
         alpha: jnp.ones_like(c),
