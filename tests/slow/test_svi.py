@@ -72,9 +72,20 @@ def decaying(steps: int, first: float = 0.02) -> Callable:
     return lambda step: first * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1)))
 
 
-def optimise(guide: AutoGuide, model: Callable, steps: int, *args: np.ndarray) -> dict:
+def harmonic(batch: int) -> Callable:
+    """Return a step size that falls like 4/sqrt(batch)/step.
+
+    Adam divides gradients by their size, which is the minibatch's noise, so that a step of this
+    size takes back some 1/step of the distance: every minibatch so far weighs about the same.
+    """
+    return lambda step: 0.02 / (1 + 0.005 * batch**0.5 * step)
+
+
+def optimise(
+    guide: AutoGuide, model: Callable, steps: int, *args: np.ndarray, size: Callable | None = None
+) -> dict:
     """Return the parameters after so many steps, having looked at every loss."""
-    svi = SVI(model, guide, Adam(decaying(steps)), Trace_ELBO())
+    svi = SVI(model, guide, Adam(size or decaying(steps)), Trace_ELBO())
     result = svi.run(jax.random.key(0), steps, *args, progress_bar=False)
     assert np.isfinite(np.asarray(result.losses)).all()
     assert all(np.isfinite(np.asarray(v)).all() for v in jax.tree.leaves(result.params))
@@ -156,9 +167,9 @@ def test_minibatches(record_property):
         mode, sd = mode_and_sd(rows)
     x, y = data(rows)
     guide = AutoNormal(
-        regression(batch), init_loc_fn=init_to_robust(x[:2000], y[:2000]), init_scale=0.01
+        regression(batch), init_loc_fn=init_to_robust(x[:2000], y[:2000]), init_scale=2 / rows**0.5
     )
-    params = optimise(guide, regression(batch), steps, x, y)
+    params = optimise(guide, regression(batch), steps, x, y, size=harmonic(batch))
     # sites in alphabetical order, as ravel_pytree takes them
     names = ("alpha", "beta", "sigma")
     found = np.concatenate([np.ravel(params[f"{name}_auto_loc"]) for name in names])
