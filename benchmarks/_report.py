@@ -60,6 +60,13 @@ def against(value: float, bar: float | None) -> tuple[str, str]:
     return f"<= {bar:g}", "met" if value <= bar else "MISSED"
 
 
+def at_least(value: float, bar: float | None) -> tuple[str, str]:
+    """Return a bar, and whether the value reaches it."""
+    if bar is None:
+        return "-", "-"
+    return f">= {bar:g}", "met" if value >= bar else "MISSED"
+
+
 def seconds_in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each call, taken in turns so that all meet the same machine.
 

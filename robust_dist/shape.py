@@ -47,7 +47,7 @@ def orthogonal_scale(alpha: ArrayLike, scale: ArrayLike) -> Array:
         H'(\alpha) = I_{\alpha, \log c}/I_{\log c, \log c}, \qquad H(2) = 0
 
     with the Fisher information I of alpha and log c. Asymptotically the estimates of alpha and
-    sigma are independent, where those of alpha and c are not (correlation -0.86 at alpha = 1).
+    sigma are independent, where those of alpha and c are not (correlation 0.86 at alpha = 1).
     sigma is the standard deviation at alpha = 2; sigma/c falls from 3.13 at alpha = 0 through 1 at
     2 to 0.70 at inf. First and second derivatives are exact; at alpha = 2, where those in alpha are
     infinite, the convention of :func:`robust_dist.log_normalizer` holds.

@@ -321,5 +321,5 @@ def test_posterior_of_normal_data_crosses_two(dtype):
     assert mcmc.get_extra_fields()["diverging"].sum() == 0
     share = float((draws["alpha"] > 2).mean())
     assert 0.05 < share < 0.95
-    # orthogonality shows as uncorrelated draws; (alpha, c) has -0.8
+    # orthogonality shows as uncorrelated draws; (alpha, c) has 0.8
     assert abs(np.corrcoef(draws["alpha"], np.log(draws["sigma"]))[0, 1]) < 0.35
