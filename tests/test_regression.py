@@ -6,7 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from fits import made_up, stackloss
+from fits import stackloss
 from numpyro.infer.util import initialize_model, log_density
 
 from robust_dist import GeneralRobust, diagnostics
@@ -330,66 +330,3 @@ def test_prior_draws_follow_the_prior():
 def test_counts_of_draws_are_checked():
     with pytest.raises(InputError, match="chains must be 1 or more, not 0"):
         Regression("y ~ x", table()).fit(chains=0)
-
-
-# --- diagnostics ------------------------------------------------------------------------------
-
-
-def test_weights_are_small_for_the_row_off_the_line():
-    weights = diagnostics.observation_weights(made_up(alpha=(0.2, 0.4)))
-    assert weights.dims == ("row",)
-    assert int(np.argmin(weights.values)) == 39
-    assert float(weights.min()) < 0.05
-    assert float(weights.median()) > 0.5
-    assert float(weights.max()) <= 1
-
-
-def test_weights_do_not_depend_on_the_blocks_they_are_computed_in(monkeypatch):
-    dt = made_up()
-    whole = diagnostics.observation_weights(dt)
-    monkeypatch.setattr(diagnostics, "_BLOCK", 7000)  # 7 rows of 1000 draws
-    np.testing.assert_allclose(diagnostics.observation_weights(dt), whole, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("alpha", "words"),
-    [
-        ((0.0, 2.0), "40 rows cannot tell heavy tails from Normal ones"),
-        ((0.1, 0.6), "the tails are heavy, between Cauchy (0) and hyperbolic (1)"),
-        ((1.4, 2.0), "nearer to Normal (2)"),
-        ((0.2, 1.1), "probably heavier than hyperbolic (1)"),
-        ((0.9, 1.9), "probably lighter than hyperbolic (1)"),
-        ((0.4, 1.5), "perhaps heavier than hyperbolic (1)"),
-    ],
-)
-def test_tails_are_read_from_the_posterior_of_alpha(alpha, words):
-    text = diagnostics.read_tails(made_up(alpha=alpha))
-    assert words in text
-    low, high = alpha
-    below = float(text.split("P(alpha < 1) = ")[1][:4])
-    # uniform in the interval; 1000 draws
-    assert below == pytest.approx(np.clip((1 - low) / (high - low), 0, 1), abs=0.05)
-
-
-def test_problems_of_sampling_are_named():
-    assert diagnostics.sampling_problems(made_up()) == []
-    (problem,) = diagnostics.sampling_problems(made_up(diverging=3))
-    assert problem.startswith("3 of 1000 transitions diverged")
-    (problem,) = diagnostics.sampling_problems(made_up(drift=1.0))
-    assert "R-hat" in problem
-    (problem,) = diagnostics.sampling_problems(made_up().isel(chain=[0], draw=[0]))
-    assert "too few draws" in problem
-
-
-def test_a_single_draw_is_still_printed():
-    one = made_up().isel(chain=[0], draw=[0])
-    text = diagnostics.format_summary(diagnostics.summary(one))
-    assert f"{float(one['posterior']['scale'][0, 0]):.3f}" in text
-
-
-def test_summary_names_coefficients_but_keeps_them_apart_from_parameters():
-    table = diagnostics.summary(made_up(coefficients=("Intercept", "alpha")))
-    assert list(table.index) == ["Intercept", "beta[alpha]", "scale", "alpha"]
-    text = diagnostics.format_summary(table)
-    assert text.splitlines()[1].split()[0] == "Intercept"
-    assert "97.5%" in text.splitlines()[0]
