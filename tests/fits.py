@@ -4,6 +4,7 @@ from functools import cache
 
 import arviz_base
 import numpy as np
+import pandas as pd
 from xarray import DataTree
 
 
@@ -55,3 +56,35 @@ def made_up(
         dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
         attrs={"/": {"response": "y", "formula": "y ~ x"}},
     )
+
+
+@cache
+def hogg(likelihood: str) -> DataTree:
+    """Return a short fit of the data of Hogg et al. with their known errors."""
+    from robust_dist.datasets import load
+    from robust_dist.regression import Regression
+
+    regression = Regression("y ~ x", load("hogg2010"), likelihood, measurement_error="sigma_y")
+    return regression.fit(draws=500, warmup=500, chains=2, seed=1)
+
+
+@cache
+def grouped_data() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return rows of ten groups, and the true intercept of each."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(10), 8)
+    x = rng.uniform(-1, 1, g.size)
+    intercepts = 5 + rng.normal(0, 3, 10)
+    o = rng.normal(0, 10, g.size)
+    y = intercepts[g] + o + np.sin(3 * x) + 0.5 * rng.standard_t(3, g.size)
+    k = np.resize(["u", "v"], g.size)
+    return pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "o": o, "k": k}), intercepts
+
+
+@cache
+def grouped() -> DataTree:
+    """Return a short fit of them, with a spline, a category and an offset."""
+    from robust_dist.regression import Regression
+
+    regression = Regression("y ~ bs(x, df=4) + k + (1 | g)", grouped_data()[0], offset="o")
+    return regression.fit(draws=500, warmup=500, chains=2, seed=1)

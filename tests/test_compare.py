@@ -1,0 +1,85 @@
+"""Likelihoods are compared by LOO that holds where importance sampling does not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from robust_dist._errors import InputError
+from robust_dist.regression import compare
+
+ROWS = 25
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """Return a comparison on a line with one outlier, far off in y and in x."""
+    rng = np.random.default_rng(5)
+    x = np.linspace(-1, 1, ROWS)
+    y = 2 + x + 0.1 * rng.normal(size=ROWS)
+    x[-1], y[-1] = 3.0, -30.0
+    # a label twice: rows are told apart by position
+    data = pd.DataFrame({"x": x, "y": y}, index=[*range(ROWS - 1), 7])
+    return compare(
+        "y ~ x", data, ["normal", "cauchy"], draws=500, warmup=500, chains=2, seed=2
+    ), data
+
+
+def test_the_better_law_wins_and_the_verdict_says_so(comparison):
+    result, _ = comparison
+    assert list(result.table.index) == ["cauchy", "normal"]
+    assert "normal predicts worse than cauchy, by" in result.verdict
+    assert result.table.loc["cauchy", "weight"] > 0.8
+    assert result.coefficients.loc["x", ("cauchy", "mean")] == pytest.approx(1, abs=0.2)
+    assert set(result.fits) == {"normal", "cauchy"}
+    for word in ("elpd_diff", "cauchy", result.verdict):
+        assert word in str(result)
+
+
+def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
+    """The Normal's density of the outlier, against the predictive density of the other rows."""
+    result, data = comparison
+    loo = result.loo["normal"]
+    assert 7 in loo.refitted
+    assert "fitted anew" in " ".join(result.notes)
+    others = data.iloc[:-1]
+    x = np.column_stack([np.ones(ROWS - 1), others["x"]])
+    beta, rss, *_ = np.linalg.lstsq(x, others["y"].to_numpy())
+    freedom = ROWS - 1 - 2
+    new = np.array([1.0, 3.0])
+    spread = np.sqrt(rss[0] / freedom * (1 + new @ np.linalg.inv(x.T @ x) @ new))
+    # under the flat prior the predictive law is Student's; at -30 it is a far tail, log p = -60
+    expected = stats.t(freedom, new @ beta, spread).logpdf(-30.0)
+    got = float(loo.elpd.elpd_i[-1])
+    # the mean of densities over 1000 draws in that tail is a noisy one; importance sampling,
+    # whose draws have seen the row, says -10
+    assert got == pytest.approx(expected, rel=0.5)
+    assert got < -25
+
+
+def test_a_verdict_is_that_the_data_cannot_tell():
+    from robust_dist.regression.compare import _verdict
+
+    table = pd.DataFrame(
+        {"elpd_diff": [0.0, -3.0, -9.0, -30.0], "dse": [0.0, 0.5, 6.0, 5.0]},
+        index=["a", "b", "c", "d"],
+    )
+    assert _verdict(table) == (
+        "The data cannot tell a, b and c apart: their differences in elpd are below 4 or within "
+        "two standard errors. d predicts worse than a, by 30.0 +- 5.0 in elpd."
+    )
+
+
+@pytest.mark.parametrize(
+    ("likelihoods", "priors", "complaint"),
+    [
+        (["normal"], None, "at least two"),
+        (["normal", "normal"], None, "at least two"),
+        ("normal", None, "at least two"),
+        (["normal", "huber"], None, "no likelihood 'huber'"),
+        (["normal", "cauchy"], {"laplace": {}}, "'laplace', which is not compared"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(likelihoods, priors, complaint):
+    with pytest.raises(InputError, match=complaint):
+        compare("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}, likelihoods, priors=priors)
