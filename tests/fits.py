@@ -1,11 +1,18 @@
 """Fits that several test files look at, made once per process; a fit takes seconds to compile."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import arviz_base
 import numpy as np
 import pandas as pd
 from xarray import DataTree
+
+if TYPE_CHECKING:
+    from robust_dist.regression import Comparison
 
 
 @cache
@@ -38,14 +45,16 @@ def made_up(
     y[-1] += 2.0
     low, high = alpha
     draws = rng.uniform(low, high, (2, 500)) + drift * (high - low) * np.arange(2)[:, None]
+    scale = rng.uniform(0.09, 0.11, (2, 500))
     diverges = np.zeros((2, 500), bool)
     diverges.flat[:diverging] = True
     return arviz_base.from_dict(
         {
             "posterior": {
                 "beta": truth + rng.normal(0, 0.02, (2, 500, p)),
-                "scale": rng.uniform(0.09, 0.11, (2, 500)),
+                "sigma": orthogonal(draws, scale),
                 "alpha": draws,
+                "scale": scale,
             },
             "prior": {"alpha": rng.uniform(0, 2, (1, 1000))},
             "sample_stats": {"diverging": diverges},
@@ -54,8 +63,25 @@ def made_up(
         },
         coords={"coefficient": list(coefficients), "row": list(range(1, rows + 1))},
         dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
-        attrs={"/": {"response": "y", "formula": "y ~ x"}},
+        attrs={
+            "/": {
+                "response": "y",
+                "formula": "y ~ x",
+                "likelihood": "general_robust",
+                "method": "nuts",
+            }
+        },
     )
+
+
+def orthogonal(alpha: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the orthogonal scale in double precision."""
+    import jax
+
+    from robust_dist import orthogonal_scale
+
+    with jax.enable_x64(True):
+        return np.asarray(orthogonal_scale(alpha, scale))
 
 
 @cache
@@ -88,3 +114,33 @@ def grouped() -> DataTree:
 
     regression = Regression("y ~ bs(x, df=4) + k + (1 | g)", grouped_data()[0], offset="o")
     return regression.fit(draws=500, warmup=500, chains=2, seed=1)
+
+
+def compared(likelihoods: Sequence[str]) -> Comparison:
+    """Return a comparison as ``compare`` would, without fitting."""
+    from robust_dist.regression import Comparison
+
+    best, *others = likelihoods
+    fits = {name: made_up() for name in likelihoods}
+    for dt in fits.values():
+        dt.attrs.update(seed=0, warmup=10)
+    count = len(others)
+    table = pd.DataFrame(
+        {
+            "elpd": [-50.0, *(-60.0 - k for k in range(count))],
+            "se": 3.0,
+            "elpd_diff": [0.0, *(-10.0 - k for k in range(count))],
+            "dse": [0.0] + [2.0] * count,
+            "weight": [0.9] + [0.1 / count] * count,
+        },
+        index=pd.Index(likelihoods),
+    )
+    numbers = {(name, key): [0.0, 1.0] for name in likelihoods for key in ("mean", "sd")}
+    return Comparison(
+        table=table,
+        coefficients=pd.DataFrame(numbers, index=["Intercept", "x"]),
+        verdict=f"{others[0]} predicts worse than {best}.",
+        notes=(f"{best}: Pareto k was high in row 3.",),
+        fits=fits,
+        loo={},
+    )

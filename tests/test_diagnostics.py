@@ -7,7 +7,7 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from fits import made_up, stackloss
+from fits import made_up, orthogonal, stackloss
 from numpyro import distributions as dist
 from scipy import stats
 from xarray import DataArray, DataTree
@@ -21,9 +21,12 @@ def of_law(likelihood, **parameters):
     """Return a made-up fit with another law, whose shape or scales are given numbers."""
     dt = made_up()
     dt.attrs["likelihood"] = likelihood
-    posterior = dt["posterior"].to_dataset().drop_vars("alpha")
+    posterior = dt["posterior"].to_dataset().drop_vars(["alpha", "sigma"])
     for name, value in parameters.items():
         posterior[name] = (("chain", "draw"), np.full((2, 500), value))
+    if "alpha" in parameters:
+        sigma = orthogonal(posterior["alpha"].values, posterior["scale"].values)
+        posterior["sigma"] = (("chain", "draw"), sigma)
     dt["posterior"] = DataTree(posterior)
     return dt
 
@@ -45,6 +48,7 @@ def normal_fit(x, y, spread, draws=2000):
         .assign(
             beta=((*dims, "coefficient"), beta),
             scale=(dims, spread * scalar),
+            sigma=(dims, spread * scalar),
             alpha=(dims, 2.0 * scalar),
         )
         .assign_coords(coefficient=["Intercept", "x"])
@@ -330,7 +334,8 @@ def test_tails_of_other_likelihoods_are_read_too(likelihood, parameters, words):
 
 
 def test_a_fixed_alpha_is_said_to_be_fixed():
-    dt = of_law("general_robust")
+    dt = of_law("general_robust", alpha=2.0)
+    dt["posterior"] = DataTree(dt["posterior"].to_dataset().drop_vars("alpha"))
     dt.attrs["alpha_fixed"] = 2.0
     text = diagnostics.read_tails(dt)
     assert "alpha is fixed at 2" in text
@@ -401,7 +406,7 @@ def test_a_single_draw_is_still_printed():
 
 def test_summary_names_coefficients_but_keeps_them_apart_from_parameters():
     table = diagnostics.summary(made_up(coefficients=("Intercept", "alpha")))
-    assert list(table.index) == ["Intercept", "beta[alpha]", "scale", "alpha"]
+    assert list(table.index) == ["Intercept", "beta[alpha]", "sigma", "alpha", "scale"]
     text = diagnostics.format_summary(table)
     assert text.splitlines()[1].split()[0] == "Intercept"
     assert "97.5%" in text.splitlines()[0]

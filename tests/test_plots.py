@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fits import made_up, stackloss
+from fits import compared, made_up, stackloss
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from xarray import DataTree
@@ -15,7 +15,14 @@ from robust_dist.diagnostics import (
     pit_residuals,
     standardized_residuals,
 )
-from robust_dist.plots import plot_alpha, plot_family, plot_fit, plot_tails, plot_weights
+from robust_dist.plots import (
+    plot_alpha,
+    plot_comparison,
+    plot_family,
+    plot_fit,
+    plot_tails,
+    plot_weights,
+)
 from robust_dist.regression.rows import row_parameters
 
 
@@ -167,6 +174,19 @@ def test_family_draws_losses_that_are_no_laws():
         plot_family(kinds=("los",))
     with pytest.raises(InputError, match="2 axes for 1 kinds"):
         plot_family(axes, kinds=("loss",))
+
+
+def test_comparison_shows_differences_and_twice_their_errors():
+    comparison = compared(["laplace", "normal", "cauchy"])
+    ax = plot_comparison(comparison)
+    (points, _, (bars,)) = ax.containers[0]
+    np.testing.assert_allclose(points.get_xdata(), [0, -10, -11])
+    widths = [np.ptp(bar[:, 0]) for bar in bars.get_segments()]
+    np.testing.assert_allclose(widths, [0, 8, 8])
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names[0] == "laplace\nstacking 0.90"
+    assert (np.diff(points.get_ydata()) < 0).all()  # the best on top
+    assert plot_comparison(comparison.table).get_xlabel() == ax.get_xlabel()
 
 
 def test_alpha_that_is_not_inferred_cannot_be_drawn():

@@ -29,6 +29,11 @@ def summary(dt: DataTree) -> pd.DataFrame:
 
 def format_summary(table: pd.DataFrame) -> str:
     """Return a summary as text, every number as precise as its standard deviation deserves."""
+    return summary_texts(table).to_string()
+
+
+def summary_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the same as a table of texts."""
     text = pd.DataFrame(index=table.index)
     decimals = [
         int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) if sd > 0 else 3 for sd in table["sd"]
@@ -42,7 +47,7 @@ def format_summary(table: pd.DataFrame) -> str:
         text["ESS bulk"] = [f"{value:.0f}" for value in table["ess_bulk"]]
         text["ESS tail"] = [f"{value:.0f}" for value in table["ess_tail"]]
         text["R-hat"] = [f"{value:.3f}" for value in table["r_hat"]]
-    return text.to_string()
+    return text
 
 
 def divergences(dt: DataTree) -> int:

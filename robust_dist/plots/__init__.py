@@ -5,6 +5,7 @@ pyplot: no backend is chosen and no global state touched. Colours are told apart
 """
 
 from robust_dist.plots.alpha import plot_alpha
+from robust_dist.plots.comparison import plot_comparison
 from robust_dist.plots.family import plot_family
 from robust_dist.plots.fit import plot_fit
 from robust_dist.plots.tails import plot_tails
@@ -12,6 +13,7 @@ from robust_dist.plots.weights import plot_weights
 
 __all__ = [
     "plot_alpha",
+    "plot_comparison",
     "plot_family",
     "plot_fit",
     "plot_tails",
