@@ -65,7 +65,7 @@ def hogg(likelihood: str) -> DataTree:
     from robust_dist.regression import Regression
 
     regression = Regression("y ~ x", load("hogg2010"), likelihood, measurement_error="sigma_y")
-    return regression.fit(draws=500, warmup=500, chains=2, seed=1)
+    return regression.fit(draws=400, warmup=300, chains=2, seed=1)
 
 
 @cache
@@ -87,4 +87,4 @@ def grouped() -> DataTree:
     from robust_dist.regression import Regression
 
     regression = Regression("y ~ bs(x, df=4) + k + (1 | g)", grouped_data()[0], offset="o")
-    return regression.fit(draws=500, warmup=500, chains=2, seed=1)
+    return regression.fit(draws=400, warmup=300, chains=2, seed=1)
