@@ -45,7 +45,7 @@ def by_hand() -> None:
     import numpyro.distributions as dist
     from numpyro.infer import MCMC, NUTS, Predictive, log_likelihood
 
-    from robust_dist import GeneralRobust, ReferenceAlpha
+    from robust_dist import GeneralRobust
 
     x, y = line()
     x = np.column_stack([np.ones(500), x[:, :4]]).astype(np.float32)
@@ -54,7 +54,7 @@ def by_hand() -> None:
     def model(x: np.ndarray, y: np.ndarray | None = None) -> None:
         beta = numpyro.sample("beta", dist.Normal(0, 10).expand([5]).to_event(1))
         sigma = numpyro.sample("sigma", dist.InverseGamma(2, 3))
-        alpha = numpyro.sample("alpha", ReferenceAlpha(0.0, 2.0))
+        alpha = numpyro.sample("alpha", dist.Uniform(0.0, 2.0))
         with numpyro.plate("row", 500):
             law = GeneralRobust.with_orthogonal_scale(alpha, x @ beta, sigma)
             numpyro.sample("y", law, obs=y)
