@@ -188,8 +188,8 @@ class Regression:
             say(f"compiling and optimising ({method})")
             rows = len(self.design.y)
             copies = rows / BATCH if method == "svi" and rows > BATCH else 1.0
-            model = make_model(*self.setting, copies=copies)
-            sites = approximate(model, method, keys[0], self.data, (chains, draws), bar)
+            part = make_model(*self.setting, copies=copies)
+            sites = approximate(self.model, part, method, keys[0], self.data, (chains, draws), bar)
         latent = {name: sites[name] for name in self.sites}
         thin = thinning(latent["beta_z"].shape[0] * latent["beta_z"].shape[1], len(self.design.y))
         say(
