@@ -222,7 +222,7 @@ def _image(picture: Picture) -> str:
 
 def _table(table: pd.DataFrame) -> str:
     """Return a table of texts, which scrolls by itself where the screen is narrow."""
-    return f'<div class="wide">{table.to_html(border=0, na_rep="")}</div>'
+    return f'<div class="wide">{table.rename_axis(None).to_html(border=0, na_rep="")}</div>'
 
 
 def _share(value: float) -> str:

@@ -251,7 +251,7 @@ def test_outliers_are_ordered_and_named():
     assert table["pareto_k"].isna().all()
     text = diagnostics.name_outliers(table)
     assert text.startswith("1 of 40 rows lies more than 3 sigma off the fit: 40 (+")
-    assert "no row lies" in diagnostics.name_outliers(table.iloc[1:])
+    assert "No row lies" in diagnostics.name_outliers(table.iloc[1:])
     many = pd.concat([table.iloc[:1]] * 7)
     assert "and 2 more" in diagnostics.name_outliers(many)
 

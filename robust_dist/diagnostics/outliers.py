@@ -68,7 +68,7 @@ def name_outliers(table: pd.DataFrame) -> str:
     """Return a sentence that names the outliers of a table that ``outliers`` made."""
     far = table[table["outlier"]]
     if far.empty:
-        return f"no row lies more than {_FAR:.0f} sigma off the fit."
+        return f"No row lies more than {_FAR:.0f} sigma off the fit."
     names = [
         f"{row} ({residual:+.1f} sigma, weight {weight:.2f})"
         for row, residual, weight in zip(far.index, far["residual"], far["weight"], strict=True)

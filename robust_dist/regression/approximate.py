@@ -1,8 +1,9 @@
 """Approximations of the posterior: a Normal on the sampler's axes, by optimisation.
 
 ``laplace`` puts it at the mode, with the curvature there; ``map`` is the mode alone. ``svi`` makes
-it as near to the posterior as the evidence lower bound can tell, from parts of the data at a time
-if there are many rows, and is the one for a million of them.
+it as near to the posterior as the evidence lower bound can tell. If there are many rows, it looks
+at parts of them at a time, which finds the mean well, but the covariance only roughly, so noisy are
+such parts; the covariance is then the inverse curvature of all rows at this mean.
 """
 
 import warnings
@@ -34,6 +35,7 @@ _CORRELATED = 100
 
 def approximate(
     model: Callable[..., None],
+    part_model: Callable[..., None],
     method: str,
     key: Array,
     data: Mapping[str, Any],
@@ -45,7 +47,9 @@ def approximate(
     Parameters
     ----------
     model
-        In which each row stands for as many as the data have per row of a batch.
+        Of all rows.
+    part_model
+        The same, each row of which stands for as many as the data have per row of a batch.
     method
         ``"svi"``, ``"laplace"`` or ``"map"``.
     key
@@ -65,11 +69,11 @@ def approximate(
     start, optimise, draw = jax.random.split(key, 3)
     rows = len(data["y"])
     batch = BATCH if method == "svi" and rows > BATCH else None
-    guide = _guide(model, method, start, data)
+    guide = _guide(part_model, method, start, data)
     steps = _STEPS[method]
     # from steps as wide as the axes are to a hundredth of the posterior's width and less
     optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / steps))
-    svi = SVI(model, guide, optimizer, Trace_ELBO())
+    svi = SVI(part_model, guide, optimizer, Trace_ELBO())
     arrays = jax.tree.map(jnp.asarray, dict(data))
 
     def part(key: Array, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +90,8 @@ def approximate(
     for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, steps // _BLOCKS)), progress):
         state = block(state, keys, arrays)
     params = svi.get_params(state)
+    if batch is not None and isinstance(guide, AutoMultivariateNormal):
+        params |= _curvature(model, start, arrays, params)
     if method == "map":
         return {name: value[None, None] for name, value in guide.median(params).items()}
     with warnings.catch_warnings():
@@ -117,7 +123,25 @@ def _guide(
         if site["type"] == "sample" and not site["is_observed"]
     )
     kind = AutoMultivariateNormal if size <= _CORRELATED else AutoDiagonalNormal
-    return kind(model, init_loc_fn=origin, init_scale=0.1)
+    return kind(model, init_loc_fn=origin, init_scale=min(0.1, 3 / len(data["y"]) ** 0.5))
+
+
+def _curvature(
+    model: Callable[..., None], key: Array, arrays: Mapping[str, Any], params: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the Cholesky factor of the covariance at the mean, nothing if there is none."""
+
+    def by_rows(function: Callable[[Array], Array], at: Array) -> Array:
+        # one after the other: all together would hold the data as often as there are parameters
+        return lax.map(lambda v: jax.jvp(jax.grad(function), (at,), (v,))[1], jnp.eye(at.size))
+
+    guide = AutoLaplaceApproximation(model, hessian_fn=by_rows)
+    svi = SVI(model, guide, Adam(0.1), Trace_ELBO())
+    svi.init(key, **arrays)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        factor = guide.get_transform({"auto_loc": params["auto_loc"]}).scale_tril
+    return {"auto_scale_tril": factor} if bool((jnp.diag(factor) > 0).all()) else {}
 
 
 def _with_bar(blocks: Any, progress: bool) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import arviz_stats
+import numpy as np
 import pandas as pd
 from xarray import DataTree
 
@@ -109,10 +110,11 @@ def compare(
         say(f"leaving rows out of {name}")
         loo[name] = leave_one_out(regression, fits[name], options, refits)
     table = arviz_stats.compare({name: loo[name].elpd for name in names}, round_to="none")
+    labels = [str(row) for row in fits[names[0]]["observed_data"].dataset["row"].values]
     return Comparison(
         table=table,
         coefficients=_coefficients(fits),
-        verdict=_verdict(table),
+        verdict=_verdict(table, {name: loo[name].elpd.elpd_i.values for name in names}, labels),
         notes=tuple(_notes(loo, refits)),
         fits=fits,
         loo=loo,
@@ -129,30 +131,42 @@ def _coefficients(fits: Mapping[str, DataTree]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _verdict(table: pd.DataFrame) -> str:
+def _verdict(
+    table: pd.DataFrame, pointwise: Mapping[str, np.ndarray], labels: Sequence[str]
+) -> str:
     """Return which likelihoods the data can tell apart.
 
-    A difference counts if it is more than two standard errors, and more than 4, below which that
-    error is not to be trusted (Sivula, Magnusson, Matamoros and Vehtari, 2020).
+    A difference below 4 says nothing (Sivula, Magnusson, Matamoros and Vehtari, 2020). One that is
+    within two of its standard errors rests on a few rows, as where one law alone expects outliers.
     """
     best, *others = table.index
-    worse = {
-        name: (-table.loc[name, "elpd_diff"], table.loc[name, "dse"])
-        for name in others
-        if -table.loc[name, "elpd_diff"] > max(4, 2 * table.loc[name, "dse"])
-    }
-    equal = [name for name in others if name not in worse]
     sentences = []
+    equal = [name for name in others if -table.loc[name, "elpd_diff"] <= 4]
     if equal:
         sentences.append(
             f"The data cannot tell {_listed([best, *equal])} apart: their differences in elpd are "
-            "below 4 or within two standard errors."
+            "4 or less."
         )
-    sentences += [
-        f"{name} predicts worse than {best}, by {difference:.1f} +- {error:.1f} in elpd."
-        for name, (difference, error) in worse.items()
-    ]
+    for name in others:
+        difference, error = -table.loc[name, "elpd_diff"], table.loc[name, "dse"]
+        if name in equal:
+            continue
+        words = f"{name} predicts worse than {best}, by {difference:.1f} +- {error:.1f} in elpd"
+        if difference <= 2 * error:
+            rows = _half_of(pointwise[best] - pointwise[name], labels)
+            words += f", but more than half of that rests on {rows}"
+        sentences.append(words + ".")
     return " ".join(sentences)
+
+
+def _half_of(differences: np.ndarray, labels: Sequence[str]) -> str:
+    """Return the fewest rows that make up half of the sum."""
+    order = np.argsort(-differences)
+    count = int(np.argmax(np.cumsum(differences[order]) >= differences.sum() / 2)) + 1
+    if count > 3:
+        return f"{count} of {len(labels)} rows"
+    named = _listed([labels[row] for row in order[:count]])
+    return f"row {named}" if count == 1 else f"rows {named}"
 
 
 def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:

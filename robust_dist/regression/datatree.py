@@ -130,14 +130,17 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     if likelihood.shape in draws:
         found[likelihood.shape] = draws[likelihood.shape]
     found |= _paper_scale(setting, found)
-    for term, unit in zip(design.groups, coordinates.group_units, strict=True):
+    for term, unit, centering in zip(
+        design.groups, coordinates.group_units, coordinates.centering, strict=True
+    ):
         offset = draws[f"{term.name}_offset"]
         if f"{term.name}_sigma_z" in draws:
-            sd = unit * draws[f"{term.name}_sigma_z"]
-            found[_name(term, "_sigma")] = _of_effects(term, sd, -1)
+            sd = draws[f"{term.name}_sigma_z"]
+            found[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
         else:
-            sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"])
-        found[_name(term)] = _of_effects(term, sd[..., None] * offset, -2)
+            sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"]) / unit
+        effects = unit[:, None] * sd[..., None] ** (1 - centering) * offset
+        found[_name(term)] = _of_effects(term, effects, -2)
     return found
 
 

@@ -182,19 +182,19 @@ class Regression:
         statistics: Mapping[str, Any] = {}
         if method == "nuts":
             say(f"compiling, then warming up and sampling {chains} chains of {warmup} + {draws}")
-            mcmc = sampler(self.model, draws, warmup, chains, target_accept, bar)
+            mcmc = sampler(self.model, draws, warmup, chains, target_accept, bar, self.dense)
             sites, statistics = run(mcmc, keys[0], self.data)
         else:
             say(f"compiling and optimising ({method})")
             rows = len(self.design.y)
             copies = rows / BATCH if method == "svi" and rows > BATCH else 1.0
-            model = make_model(*self.setting, copies=copies)
-            sites = approximate(model, method, keys[0], self.data, (chains, draws), bar)
+            part = make_model(*self.setting, copies=copies)
+            sites = approximate(self.model, part, method, keys[0], self.data, (chains, draws), bar)
         latent = {name: sites[name] for name in self.sites}
         thin = thinning(latent["beta_z"].shape[0] * latent["beta_z"].shape[1], len(self.design.y))
         say(
             "predicting and computing the log-likelihood"
-            + (f", for every {thin}th draw to save memory" if thin > 1 else "")
+            + (f", for one draw in {thin} to save memory" if thin > 1 else "")
         )
         thin = min(thin, latent["beta_z"].shape[1])
         every = {name: np.asarray(value)[:, ::thin] for name, value in latent.items()}
@@ -212,6 +212,12 @@ class Regression:
     def predict(self, dt: DataTree, new_data: Any = None, **options: Any) -> DataArray:
         """Return predictions of new rows; see :func:`robust_dist.regression.predict`."""
         return predict(dt, new_data, **options)
+
+    @property
+    def dense(self) -> bool:
+        """Whether NUTS adapts to correlations: of group-specific effects with the intercept."""
+        effects = sum(term.x.shape[1] * len(term.levels) for term in self.design.groups)
+        return 0 < effects <= 200
 
     @property
     def sites(self) -> list[str]:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.handlers import seed, substitute, trace
 
 PRIOR_DRAWS = 1000
-_AT_ONCE = 4_000_000
+_AT_ONCE = 6_000_000
 """draws times rows that are in memory at a time"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
@@ -50,43 +51,39 @@ def follow(
     thin
         Of so many draws of the prior one is kept.
     """
-    rows = {name: value for name, value in data.items() if name != "y"}
     at_once = max(1, _AT_ONCE // len(data["y"]))
-
-    def density(latent: Mapping[str, Array], data: Mapping[str, Any]) -> tuple[Any, Any]:
-        sites = trace(substitute(model, latent)).get_trace(**data)
-        log_prior = {name: sites[name]["fn"].log_prob(latent[name]) for name in latent}
-        return sites["y"]["fn"], log_prior
-
-    def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
-        key, latent = draw
-        law, log_prior = density(latent, data)
-        return law.log_prob(data["y"]), law.sample(key), log_prior
+    before = -(-PRIOR_DRAWS // thin)
 
     def prior(key: Array, data: Mapping[str, Any]) -> Any:
         sites = trace(seed(model, key)).get_trace(**data)
-        return {name: sites[name]["value"] for name in latent}, sites["y"]["value"]
+        return {name: sites[name]["value"] for name in latent}
+
+    def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
+        key, values = draw
+        sites = trace(substitute(model, values)).get_trace(**data)
+        log_prior = {name: sites[name]["fn"].log_prob(values[name]) for name in values}
+        law = sites["y"]["fn"]
+        return law.log_prob(data["y"]), law.sample(key), log_prior
 
     @jax.jit
-    def run(
-        key: Array, latent: Mapping[str, Array], data: Mapping[str, Any], rows: Mapping[str, Any]
-    ) -> Any:
+    def run(key: Array, latent: Mapping[str, Array], data: Mapping[str, Any]) -> Any:
         keys = jax.random.split(key)
-        size = latent["beta_z"].shape[0]
-        after = _map(
-            lambda draw: pointwise(draw, data), (jax.random.split(keys[0], size), latent), at_once
-        )
-        before = _map(
-            lambda key: prior(key, rows),
-            jax.random.split(keys[1], -(-PRIOR_DRAWS // thin)),
-            at_once,
-        )
-        return after, before
+        draws = jax.vmap(lambda key: prior(key, data))(jax.random.split(keys[1], before))
+        # one pass over both: what a law compiles to is most of the time
+        both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
+        count = both["beta_z"].shape[0]
+        values = (jax.random.split(keys[0], count), both)
+        return draws, _map(lambda draw: pointwise(draw, data), values, at_once)
 
-    (log_likelihood, predictive, log_prior), (draws, prior_predictive) = run(
-        key, dict(latent), dict(data), rows
+    draws, (log_likelihood, predictive, log_prior) = run(key, dict(latent), dict(data))
+    size = len(log_likelihood) - before
+    return Following(
+        log_likelihood[:size],
+        predictive[:size],
+        {name: values[:size] for name, values in log_prior.items()},
+        draws,
+        predictive[size:],
     )
-    return Following(log_likelihood, predictive, log_prior, draws, prior_predictive)
 
 
 def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:

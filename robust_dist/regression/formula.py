@@ -210,10 +210,27 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
                 effects=("1",) if intercept else tuple(map(str, term.expr.labels)),
                 group=term.factor.name,
                 levels=tuple(map(str, term.groups)),
-                index=term.eval_new_data_group_index(data)[0],
+                index=_level_numbers(term.factor, data),
             )
         )
     return tuple(terms)
+
+
+def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
+    """Return the number of each row's level; those that the fit has not seen come after."""
+    values, codes = [], []
+    for component in factor.components:
+        called = hasattr(component, "call")
+        column = component.call.eval(data, component.env) if called else data[component.name]
+        values.append(np.asarray(column))
+        codes.append(pd.Index(component.levels).get_indexer(pd.Index(values[-1])))
+    known = np.all([code >= 0 for code in codes], axis=0)
+    sizes = tuple(len(component.levels) for component in factor.components)
+    numbers = np.empty(len(data), int)
+    numbers[known] = np.ravel_multi_index([code[known] for code in codes], sizes)
+    labels = pd.Series(zip(*(value[~known] for value in values), strict=True), dtype=object)
+    numbers[~known] = np.prod(sizes, dtype=int) + pd.factorize(labels)[0]
+    return numbers
 
 
 def parse(formula: str) -> Any:

@@ -81,6 +81,7 @@ class _Refitting(SamplingWrapper):
             options["chains"],
             options["target_accept"],
             progress=False,
+            dense=regression.dense,
         )
 
     def sel_observations(self, idx: int) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def make_model(
 
     It takes the standardised design and response and samples ``beta_z``, the shape, the scales
     (``sigma_z`` or ``scale_z``), and for each group-specific term its standard deviation and
-    standardised effects (non-centered); names without ``_z`` are the same in the user's units.
+    standardised effects; names without ``_z`` are the same in the user's units.
 
     Parameters
     ----------
@@ -77,8 +77,10 @@ def make_model(
     ) -> None:
         beta = coefficients("beta", coordinates)
         effects = {
-            term.name: _group_effects(term.name, len(term.levels), unit, moved)
-            for term, unit in zip(design.groups, coordinates.group_units, strict=True)
+            term.name: _group_effects(term.name, unit, centering, moved)
+            for term, unit, centering in zip(
+                design.groups, coordinates.group_units, coordinates.centering, strict=True
+            )
         }
         parameters: dict[str, Any] = {}
         if coordinates.alpha:
@@ -148,8 +150,15 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     return arguments
 
 
-def _group_effects(name: str, levels: int, unit: np.ndarray, moved: Mapping[str, Prior]) -> Array:
-    """Return the effects of a term in the sampler's units, shape (k, levels)."""
+def _group_effects(
+    name: str, unit: np.ndarray, centering: np.ndarray, moved: Mapping[str, Prior]
+) -> Array:
+    """Return the effects of a term in the sampler's units, shape (k, levels).
+
+    Non-centered where the data say little of an effect, centered where they say much, and in
+    between by degrees: either way what NUTS moves along is nearly independent of the standard
+    deviation (Papaspiliopoulos, Roberts and Skold, Statistical Science 22, 2007).
+    """
     prior = moved[f"{name}_sigma"]
     if isinstance(prior, dist.Distribution):
         law = prior.expand([unit.size]).to_event(1)
@@ -157,8 +166,9 @@ def _group_effects(name: str, levels: int, unit: np.ndarray, moved: Mapping[str,
         numpyro.deterministic(f"{name}_sigma", unit * sd)
     else:
         sd = jnp.asarray(prior, jnp.result_type(float))
-    standard = dist.Normal(0, 1).expand([unit.size, levels]).to_event(2)
-    effects = sd[:, None] * numpyro.sample(f"{name}_offset", standard)
+    spread = jnp.broadcast_to(sd[:, None], centering.shape)
+    offset = numpyro.sample(f"{name}_offset", dist.Normal(0, spread**centering).to_event(2))
+    effects = spread ** (1 - centering) * offset
     numpyro.deterministic(name, unit[:, None] * effects)
     return effects
 

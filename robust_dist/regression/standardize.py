@@ -78,6 +78,9 @@ class Standardization(Axes):
     sigma: Axes | None
     group_units: tuple[np.ndarray, ...]
     """the user's unit of each effect of each group-specific term, shape (k,)"""
+    centering: tuple[np.ndarray, ...]
+    """from 0, where effects are sampled in units of their standard deviation, to 1, in the
+    sampler's; shape (k, levels)"""
 
     def response(self, z: np.ndarray) -> np.ndarray:
         """Return values of the response, rows along the last axis, in the user's units."""
@@ -109,7 +112,8 @@ def standardize(design: Design) -> Standardization:
         raise InputError(
             f"the formula fits '{design.response}' exactly: there is no noise to learn from"
         )
-    within, levels = _without_groups(residuals, design.groups)
+    within, effects = _without_groups(residuals, design.groups)
+    levels = sum(found.size for found in effects)
     if design.groups:
         scale = _residual_scale(within, min(skip + levels, residuals.size // 2)) or scale
     noise = scale
@@ -130,6 +134,10 @@ def standardize(design: Design) -> Standardization:
         # a Normal's standard deviation is 1.48 times its median absolute residual
         sigma=None if design.sigma is None else _axes(design.sigma, np.log(1.4826 * noise)),
         group_units=tuple(scale / root_mean_square(term.x) for term in design.groups),
+        centering=tuple(
+            _centering(term, found, 1.4826 * scale)
+            for term, found in zip(design.groups, effects, strict=True)
+        ),
     )
 
 
@@ -161,8 +169,10 @@ def _axes(columns: Columns, middle: float) -> Axes:
     )
 
 
-def _without_groups(residuals: np.ndarray, groups: tuple[GroupTerm, ...]) -> tuple[np.ndarray, int]:
-    """Return the residuals less what varies from group to group, roughly, and its freedom.
+def _without_groups(
+    residuals: np.ndarray, groups: tuple[GroupTerm, ...]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the residuals less what varies from group to group, roughly, and that, by term.
 
     Each effect is the median of the ratios of residual and column in its group, term by term, a few
     times over.
@@ -170,13 +180,29 @@ def _without_groups(residuals: np.ndarray, groups: tuple[GroupTerm, ...]) -> tup
     import pandas as pd
 
     within = residuals.copy()
-    columns = [(x, term) for term in groups for x in term.x.T]
-    for _ in range(5 if columns else 0):
-        for x, term in columns:
-            ratios = pd.Series(within / np.where(x == 0, np.nan, x))
-            effects = ratios.groupby(term.index).transform("median").fillna(0.0).to_numpy()
-            within = within - x * effects
-    return within, sum(len(term.levels) for _, term in columns)
+    effects = [np.zeros((len(term.effects), len(term.levels))) for term in groups]
+    for _ in range(5 if groups else 0):
+        for term, found in zip(groups, effects, strict=True):
+            for column, x in enumerate(term.x.T):
+                ratios = pd.Series(within / np.where(x == 0, np.nan, x))
+                medians = ratios.groupby(term.index).median()
+                step = medians.reindex(range(len(term.levels))).fillna(0.0).to_numpy()
+                found[column] += step
+                within = within - x * step[term.index]
+    return within, effects
+
+
+def _centering(term: GroupTerm, effects: np.ndarray, noise: float) -> np.ndarray:
+    """Return how centered to sample each effect, shape (k, levels): its share of information.
+
+    That of the data over that of the data and the group's law together, with the spread of the
+    rough effects for the law's.
+    """
+    spread = 1.4826 * np.median(np.abs(effects), axis=1, keepdims=True)
+    data = np.zeros_like(effects)
+    for column, x in enumerate(term.x.T):
+        np.add.at(data[column], term.index, (x / noise) ** 2)
+    return data * spread**2 / (1 + data * spread**2)
 
 
 def _residual_scale(residuals: np.ndarray, coefficients: int) -> float:
