@@ -78,21 +78,21 @@ def make_parser() -> argparse.ArgumentParser:
         "write posterior.nc, pictures, and report.html, which holds everything and needs no net.",
         _FIT,
     )
-    _add_model(fit)
-    fit.add_argument(
+    model = _add_model(fit)
+    model.add_argument(
         "--likelihood", choices=LIKELIHOODS, default=LIKELIHOODS[0], help="(default %(default)s)"
     )
-    fit.add_argument(
+    model.add_argument(
         "--alpha", type=_alpha, metavar="A", help="fix alpha: 0 Cauchy, 1 hyperbolic, 2 Normal"
     )
-    fit.add_argument(
+    model.add_argument(
         "--prior",
         action="append",
         default=[],
         metavar="NAME=LAW",
         help="in place of a default prior; may be given several times",
     )
-    fit.add_argument(
+    model.add_argument(
         "--compare",
         action="append",
         choices=LIKELIHOODS,
@@ -100,10 +100,10 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="L",
         help="compare with another likelihood by leave-one-out; may be given several times",
     )
-    fit.add_argument(
+    sampling = _add_sampling(fit)
+    sampling.add_argument(
         "--method", choices=METHODS, default="nuts", help="(default nuts; svi for very many rows)"
     )
-    _add_sampling(fit)
     _add_output(fit)
 
     compare = add(
@@ -114,15 +114,15 @@ def make_parser() -> argparse.ArgumentParser:
         "comparison.png, report.html and each posterior.",
         _COMPARE,
     )
-    _add_model(compare)
-    compare.add_argument(
+    model = _add_model(compare)
+    model.add_argument(
         "--likelihood",
         action="append",
         choices=LIKELIHOODS,
         metavar="L",
         help=f"two or more of {', '.join(LIKELIHOODS)} (default: the first three)",
     )
-    compare.add_argument(
+    model.add_argument(
         "--refits",
         type=_seed,
         default=10,
@@ -149,11 +149,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_model(command: _Parser) -> None:
-    """Add what says which model to fit to which data."""
-    command.add_argument(
+def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
+    """Add what says which model to fit to which data, and return the group for more of it."""
+    parser.add_argument(
         "data", metavar="DATA", help=f"a CSV file, or one of: {', '.join(sorted(DATASETS))}"
     )
+    command = parser.add_argument_group("model")
     command.add_argument(
         "--formula",
         metavar="F",
@@ -173,10 +174,12 @@ def _add_model(command: _Parser) -> None:
     command.add_argument(
         "--drop-missing", action="store_true", help="leave rows with missing values out"
     )
+    return command
 
 
-def _add_sampling(command: _Parser) -> None:
-    """Add what says how to sample."""
+def _add_sampling(parser: _Parser) -> argparse._ArgumentGroup:
+    """Add what says how to sample, and return the group for more of it."""
+    command = parser.add_argument_group("sampling")
     command.add_argument("--draws", type=_count, default=1000, help="kept per chain (default 1000)")
     command.add_argument("--warmup", type=_count, default=1000, help="before them (default 1000)")
     command.add_argument("--chains", type=_count, default=4, help="(default 4)")
@@ -188,10 +191,12 @@ def _add_sampling(command: _Parser) -> None:
         help="nearer to 1 if transitions diverge (default 0.8)",
     )
     command.add_argument("--seed", type=_seed, default=0, help="(default 0)")
+    return command
 
 
-def _add_output(command: _Parser) -> None:
+def _add_output(parser: _Parser) -> None:
     """Add what says what to print and where to write."""
+    command = parser.add_argument_group("output")
     command.add_argument(
         "--out", metavar="DIR", type=Path, help="where to write (default: new folder)"
     )

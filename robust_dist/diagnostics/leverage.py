@@ -1,10 +1,10 @@
 """Rows that are outliers among the predictors, against which no law of the noise guards."""
 
-import arviz_stats  # noqa: F401  (gives DataArray its accessor azstats)
 import numpy as np
 from xarray import DataArray, DataTree
 
 from robust_dist.diagnostics._blocks import Parameters, over_rows
+from robust_dist.diagnostics._loo import pareto_k_together
 from robust_dist.diagnostics._noise import sigma
 from robust_dist.diagnostics._words import listed
 
@@ -52,22 +52,20 @@ def leverage_problems(dt: DataTree) -> list[str]:
     Leverage points are rows whose hat value is above three times the mean, or above 1/2. Whether
     the fit hinges on them is asked of ArviZ: the Pareto-k of leaving them all out at once, by
     importance sampling, is above 0.7 if the posterior without them lies elsewhere. (Left out one at
-    a time, rows that lie together hide each other.) It needs the fit's ``log_likelihood``.
+    a time, rows that lie together hide each other.) It needs 400 draws of ``log_likelihood``.
 
     Parameters
     ----------
     dt
         A fit of ``robust_dist.regression.Regression``.
     """
-    if "log_likelihood" not in dt.children:
-        return []
     values = leverage(dt)
     limit = min(_TIMES_MEAN * float(values.mean()), _RISKY)
     far = np.flatnonzero(values.values > limit)
     if not far.size:
         return []
-    _, k = dt["log_likelihood"].dataset["y"].isel(row=far).sum("row").azstats.psislw()
-    if not float(k) > _HIGH_K:
+    k = pareto_k_together(dt, far)
+    if not k > _HIGH_K:
         return []
     far = far[np.argsort(-values.values[far], kind="stable")]
     rows = listed([str(row) for row in values["row"].values[far]])
@@ -77,7 +75,7 @@ def leverage_problems(dt: DataTree) -> list[str]:
     lie, them, these = ("lies", "it", "this row") if one else ("lie", "them", "these rows")
     return [
         f"{'row' if one else 'rows'} {rows} {lie} far out in the predictors (leverage {share}), "
-        f"and the fit hinges on {them} (Pareto-k {float(k):.1f} if left out): heavy-tailed noise "
+        f"and the fit hinges on {them} (Pareto-k {k:.1f} if left out): heavy-tailed noise "
         f"does not guard against outlying predictors; check {these}, and compare a fit without "
         f"{them}"
     ]

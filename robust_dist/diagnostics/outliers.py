@@ -1,12 +1,10 @@
 """Which rows are outliers, and what that says of them."""
 
-import warnings
-
-import arviz_stats
 import numpy as np
 import pandas as pd
 from xarray import DataTree
 
+from robust_dist.diagnostics._loo import pareto_k
 from robust_dist.diagnostics._words import listed
 from robust_dist.diagnostics.leverage import leverage
 from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
@@ -36,7 +34,7 @@ def outliers(dt: DataTree) -> pd.DataFrame:
         * ``pit``: ``pit_residuals(dt)["pit"]``;
         * ``leverage``: its hat value;
         * ``pareto_k``: of leaving it out, by ``arviz_stats.loo``; above 0.7 the posterior without
-          it may lie elsewhere; nan for a fit without ``log_likelihood``.
+          it may lie elsewhere; nan for a fit with fewer than 400 draws of ``log_likelihood``.
     """
     residual = standardized_residuals(dt)
     table = pd.DataFrame(
@@ -46,22 +44,12 @@ def outliers(dt: DataTree) -> pd.DataFrame:
             "weight": observation_weights(dt)["mean"].values,
             "pit": pit_residuals(dt)["pit"].values,
             "leverage": leverage(dt).values,
-            "pareto_k": _pareto_k(dt),
+            "pareto_k": pareto_k(dt),
             "outlier": np.abs(residual.values) > _FAR,
         },
         index=pd.Index(residual["row"].values, name="row"),
     )
     return table.sort_values("residual", key=np.abs, ascending=False, kind="stable")
-
-
-def _pareto_k(dt: DataTree) -> np.ndarray | float:
-    """Return ArviZ's Pareto-k of each row."""
-    if "log_likelihood" not in dt.children:
-        return np.nan
-    with warnings.catch_warnings():
-        # that some are high is what the column says
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(arviz_stats.loo(dt, pointwise=True, var_name="y").pareto_k.values)
 
 
 def name_outliers(table: pd.DataFrame) -> str:
