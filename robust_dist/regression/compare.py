@@ -22,7 +22,8 @@ class Comparison:
 
     table: pd.DataFrame
     """ArviZ's comparison, best first, with ``elpd`` (expected log density of a new row, summed over
-    the rows), ``elpd_diff`` from the best, ``dse`` its standard error, ``weight`` of stacking, ..."""
+    the rows), ``elpd_diff`` from the best, ``dse`` its standard error, ``weight`` of
+    stacking, ..."""
     coefficients: pd.DataFrame
     """posterior mean and sd of each coefficient, in columns (likelihood, mean or sd)"""
     verdict: str
