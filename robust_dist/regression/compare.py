@@ -21,10 +21,11 @@ class Comparison:
     """What :func:`compare` found; prints as tables and sentences."""
 
     table: pd.DataFrame
-    """ArviZ's comparison, best first: ``elpd`` (expected log density of a new row, summed over the
-    rows), ``elpd_diff`` from the best, ``dse`` its standard error, ``weight`` of stacking, ..."""
+    """ArviZ's comparison, best first, with ``elpd`` (expected log density of a new row, summed over
+    the rows), ``elpd_diff`` from the best, ``dse`` its standard error, ``weight`` of
+    stacking, ..."""
     coefficients: pd.DataFrame
-    """posterior mean and sd of each coefficient, side by side: columns (likelihood, mean or sd)"""
+    """posterior mean and sd of each coefficient, in columns (likelihood, mean or sd)"""
     verdict: str
     """which likelihoods the data can tell apart, in words"""
     notes: tuple[str, ...]

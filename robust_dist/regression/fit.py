@@ -215,7 +215,7 @@ class Regression:
 
     @property
     def dense(self) -> bool:
-        """Whether NUTS adapts to correlations: of group-specific effects with the intercept."""
+        """Whether NUTS adapts to correlations, as of group-specific effects with the intercept."""
         effects = sum(term.x.shape[1] * len(term.levels) for term in self.design.groups)
         return 0 < effects <= 200
 
