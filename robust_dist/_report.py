@@ -32,6 +32,8 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #888
 thead th { border-bottom: 2px solid #8888; }
 tbody th { text-align: left; }
 figure { margin: 1rem 0; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.grid { column-gap: 1rem; }
 img { max-width: 100%; height: auto; background: white; }
 figcaption { font-size: .9rem; opacity: .8; }
 .warning { border-left: .3rem solid #D55E00; padding: .3rem .8rem; margin: .8rem 0; }
@@ -121,7 +123,10 @@ def fit_report(
             _divergences(dt),
         ),
         _section("Data and fit", _image(pictures["fit"])),
-        _section("Predictors one by one", *(_image(pictures[name]) for name in partial))
+        _section(
+            "Predictors one by one",
+            f'<div class="grid">{"".join(_image(pictures[name]) for name in partial)}</div>',
+        )
         if partial
         else "",
         _section(

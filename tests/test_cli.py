@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import xarray as xr
 from fits import compared, made_up, stackloss
 
+from robust_dist import _report
 from robust_dist._errors import InputError
 from robust_dist.cli import _fit, _folder, _options, main
 from robust_dist.cli._priors import read_priors
@@ -32,6 +34,14 @@ def _ready(monkeypatch):
 
     fit = stackloss()  # made before its maker is replaced
     monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
+    # drawn once: that they are right is for test_plots and test_report to say
+    pictures = _pictures()
+    monkeypatch.setattr(_report, "fit_pictures", lambda dt: pictures)
+
+
+@cache
+def _pictures():
+    return _report.fit_pictures(stackloss())
 
 
 def here():
@@ -376,12 +386,11 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(command, complaint, cap
 @pytest.mark.usefixtures("_ready")
 def test_a_run_cut_short_leaves_no_half_file(failure, status, words, capsys, monkeypatch):
     """The pictures come after posterior.nc, which by then is on disk under another name."""
-    from robust_dist import plots
 
     def fail(*arguments):
         raise failure
 
-    monkeypatch.setattr(plots, "plot_fit", fail)
+    monkeypatch.setattr(_report, "fit_pictures", fail)
     assert main(["fit", "stackloss", "--quiet"]) == status
     assert capsys.readouterr().err.count("\n") == 1
     assert here() == set()
@@ -406,12 +415,10 @@ def test_a_folder_that_cannot_be_written_is_found_before_sampling(capsys, monkey
     assert here() == set()
 
 
+@pytest.mark.usefixtures("_ready")
 def test_warnings_of_sampling_reach_the_user(capsys, monkeypatch):
     from robust_dist import diagnostics
-    from robust_dist.regression import Regression
 
-    fit = stackloss()  # made before its maker is replaced
-    monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
     monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: ["the chains disagree"])
     assert main(["fit", "stackloss", "--quiet"]) == 0
     assert capsys.readouterr().err == "robust-dist: warning: the chains disagree\n"

@@ -14,16 +14,16 @@ def observation_weights(dt: DataTree) -> Dataset:
     residual over the row's scale and psi the derivative of minus the log density, scaled so that a
     residual of zero has weight one:
 
-    ========================  ===========================================
-    likelihood                weight
-    ========================  ===========================================
-    general_robust            ``robust_dist.weight(z, alpha)``
-    asymmetric general robust the same, z over the scale of its own side
-    student_t                 1/(1 + z**2/nu)
-    cauchy                    1/(1 + z**2)
-    normal                    1
-    laplace                   min(1, 1/abs(z))
-    ========================  ===========================================
+    =========================  ============================================
+    likelihood                 weight
+    =========================  ============================================
+    general_robust             ``robust_dist.weight(z, alpha)``
+    asymmetric_general_robust  the same, z over the scale of its own side
+    student_t                  1/(1 + z**2/nu)
+    cauchy                     1/(1 + z**2)
+    normal                     1
+    laplace                    min(1, 1/abs(z))
+    =========================  ============================================
 
     Laplace's psi(z)/z = 1/abs(z) is infinite at zero. It is given relative to a residual of one
     scale and is held at one below that, which makes it Huber's weight.

@@ -35,7 +35,7 @@ def plot_alpha(dt: DataTree, ax: Axes | None = None) -> Axes:
     low = 0.0
     posterior_bins = np.linspace(low, high, 41)
     # the prior is a smooth law of which only draws are kept: fewer bins, less noise
-    prior_bins = np.linspace(low, high, 11)
+    prior_bins = np.linspace(low, high, 8)
     ax.hist(alpha, posterior_bins.tolist(), density=True, color=BLUE, alpha=0.75, label="posterior")
     height = np.histogram(prior, prior_bins)[0] / (prior.size * np.diff(prior_bins))
     ax.stairs(height, prior_bins, color=GREY, linestyle="--", linewidth=1.5, label="prior")
