@@ -85,16 +85,6 @@ def orthogonal(alpha: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 @cache
-def hogg(likelihood: str, method: str = "nuts") -> DataTree:
-    """Return a short fit of the data of Hogg et al. with their known errors."""
-    from robust_dist.datasets import load
-    from robust_dist.regression import Regression
-
-    regression = Regression("y ~ x", load("hogg2010"), likelihood, measurement_error="sigma_y")
-    return regression.fit(draws=400, warmup=300, chains=2, seed=1, method=method)
-
-
-@cache
 def grouped_data() -> tuple[pd.DataFrame, np.ndarray]:
     """Return rows of ten groups, and the true intercept of each."""
     rng = np.random.default_rng(3)

@@ -33,6 +33,11 @@ _BLOCKS = 20
 _CORRELATED = 100
 
 
+def batch_size(method: str, rows: int) -> int | None:
+    """Return how many rows a step looks at, None for all."""
+    return BATCH if method == "svi" and rows > BATCH else None
+
+
 def approximate(
     model: Callable[..., None],
     part_model: Callable[..., None],
@@ -68,7 +73,7 @@ def approximate(
     """
     start, optimise, draw = jax.random.split(key, 3)
     rows = len(data["y"])
-    batch = BATCH if method == "svi" and rows > BATCH else None
+    batch = batch_size(method, rows)
     guide = _guide(part_model, method, start, data)
     steps = _STEPS[method]
     # from steps as wide as the axes are to a hundredth of the posterior's width and less

@@ -11,9 +11,9 @@ from xarray import DataArray, DataTree
 
 from robust_dist._errors import InputError
 from robust_dist.regression import state
-from robust_dist.regression.approximate import BATCH, approximate
+from robust_dist.regression.approximate import approximate, batch_size
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
-from robust_dist.regression.follow import follow, thinning
+from robust_dist.regression.follow import prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
 from robust_dist.regression.frame import to_frame
 from robust_dist.regression.likelihoods import find_likelihood
@@ -180,26 +180,28 @@ class Regression:
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
         statistics: Mapping[str, Any] = {}
+        rows = len(self.design.y)
+        shape = (1, 1) if method == "map" else (chains, draws)
+        thin = min(thinning(shape[0] * shape[1], rows), shape[1])
+        kept = -(-shape[1] // thin)
+        say("compiling")
+        follow = prepare(self.model, self.data, self.sites, shape[0] * kept, thin)
         if method == "nuts":
-            say(f"compiling, then warming up and sampling {chains} chains of {warmup} + {draws}")
+            say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
             mcmc = sampler(self.model, draws, warmup, chains, target_accept, bar, self.dense)
             sites, statistics = run(mcmc, keys[0], self.data)
         else:
-            say(f"compiling and optimising ({method})")
-            rows = len(self.design.y)
-            copies = rows / BATCH if method == "svi" and rows > BATCH else 1.0
-            part = make_model(*self.setting, copies=copies)
+            say(f"optimising ({method})")
+            part = make_model(*self.setting, copies=rows / (batch_size(method, rows) or rows))
             sites = approximate(self.model, part, method, keys[0], self.data, (chains, draws), bar)
         latent = {name: sites[name] for name in self.sites}
-        thin = thinning(latent["beta_z"].shape[0] * latent["beta_z"].shape[1], len(self.design.y))
         say(
             "predicting and computing the log-likelihood"
             + (f", for one draw in {thin} to save memory" if thin > 1 else "")
         )
-        thin = min(thin, latent["beta_z"].shape[1])
         every = {name: np.asarray(value)[:, ::thin] for name, value in latent.items()}
         flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in every.items()}
-        following = follow(self.model, self.data, keys[1], flat, thin)
+        following = follow(keys[1], flat)
         say("writing the draws in the units of the data")
         dt = make_datatree(
             self.setting,

@@ -1,10 +1,12 @@
 """What follows from the draws, compiled as one: pointwise densities, predictions and the prior."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.handlers import seed, substitute, trace
@@ -19,11 +21,11 @@ _KEPT = 20_000_000
 class Following(NamedTuple):
     """In the sampler's units; samples lead every shape."""
 
-    log_likelihood: Array
-    predictive: Array
-    log_prior: dict[str, Array]
-    prior: dict[str, Array]
-    prior_predictive: Array
+    log_likelihood: np.ndarray
+    predictive: np.ndarray
+    log_prior: dict[str, np.ndarray]
+    prior: dict[str, np.ndarray]
+    prior_predictive: np.ndarray
 
 
 def thinning(draws: int, rows: int) -> int:
@@ -31,23 +33,21 @@ def thinning(draws: int, rows: int) -> int:
     return -(-draws * rows // _KEPT)
 
 
-def follow(
-    model: Callable[..., None],
-    data: Mapping[str, Any],
-    key: Array,
-    latent: Mapping[str, ArrayLike],
-    thin: int,
-) -> Following:
-    """Return what follows from draws of the sampled sites.
+def prepare(
+    model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str], count: int, thin: int
+) -> Callable[[Array, Mapping[str, ArrayLike]], Following]:
+    """Return the function of a key and draws that computes what follows from them.
+
+    It is traced here and compiled in the background, while the sampler runs.
 
     Parameters
     ----------
     model, data
         The model and its arguments.
-    key
-        Of JAX.
-    latent
-        Draws by site, a single leading dimension.
+    sites
+        What the model samples.
+    count
+        How many draws there will be.
     thin
         Of so many draws of the prior one is kept.
     """
@@ -55,14 +55,14 @@ def follow(
     before = -(-PRIOR_DRAWS // thin)
 
     def prior(key: Array, data: Mapping[str, Any]) -> Any:
-        sites = trace(seed(model, key)).get_trace(**data)
-        return {name: sites[name]["value"] for name in latent}
+        traced = trace(seed(model, key)).get_trace(**data)
+        return {name: traced[name]["value"] for name in sites}
 
     def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
         key, values = draw
-        sites = trace(substitute(model, values)).get_trace(**data)
-        log_prior = {name: sites[name]["fn"].log_prob(values[name]) for name in values}
-        law = sites["y"]["fn"]
+        traced = trace(substitute(model, values)).get_trace(**data)
+        log_prior = {name: traced[name]["fn"].log_prob(values[name]) for name in values}
+        law = traced["y"]["fn"]
         return law.log_prob(data["y"]), law.sample(key), log_prior
 
     @jax.jit
@@ -71,19 +71,28 @@ def follow(
         draws = jax.vmap(lambda key: prior(key, data))(jax.random.split(keys[1], before))
         # one pass over both: what a law compiles to is most of the time
         both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
-        count = both["beta_z"].shape[0]
-        values = (jax.random.split(keys[0], count), both)
+        values = (jax.random.split(keys[0], count + before), both)
         return draws, _map(lambda draw: pointwise(draw, data), values, at_once)
 
-    draws, (log_likelihood, predictive, log_prior) = run(key, dict(latent), dict(data))
-    size = len(log_likelihood) - before
-    return Following(
-        log_likelihood[:size],
-        predictive[:size],
-        {name: values[:size] for name, values in log_prior.items()},
-        draws,
-        predictive[size:],
-    )
+    one = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
+    shapes = {name: jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for name, v in one.items()}
+    lowered = run.lower(jax.random.key(0), shapes, dict(data))
+    executor = ThreadPoolExecutor(1)
+    compiled = executor.submit(lowered.compile)
+    executor.shutdown(wait=False)
+
+    def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
+        found = compiled.result()(key, dict(latent), dict(data))
+        draws, (log_likelihood, predictive, log_prior) = jax.tree.map(np.asarray, found)
+        return Following(
+            log_likelihood[:count],
+            predictive[:count],
+            {name: values[:count] for name, values in log_prior.items()},
+            draws,
+            predictive[count:],
+        )
+
+    return follow
 
 
 def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:

@@ -82,6 +82,7 @@ class _Refitting(SamplingWrapper):
             options["target_accept"],
             progress=False,
             dense=regression.dense,
+            reuse=True,
         )
 
     def sel_observations(self, idx: int) -> tuple[int, int]:

@@ -26,8 +26,13 @@ def sampler(
     target_accept: float,
     progress: bool,
     dense: bool = False,
+    reuse: bool = False,
 ) -> MCMC:
-    """Return NumPyro's sampler; run again on data of the same shapes it compiles nothing."""
+    """Return NumPyro's sampler.
+
+    With ``reuse`` it compiles nothing when it runs again on data of the same shapes, and takes
+    longer to compile at first.
+    """
     # the standardised origin is a robust fit: chains start apart, but not far from it
     kernel = NUTS(
         model,
@@ -42,7 +47,7 @@ def sampler(
         num_chains=chains,
         chain_method="parallel" if jax.local_device_count() >= chains else "vectorized",
         progress_bar=progress,
-        jit_model_args=True,
+        jit_model_args=reuse,
     )
 
 
