@@ -155,7 +155,7 @@ def fit_report(
         ),
         _compared(comparison) if comparison is not None else "",
         _section("Priors", f"<pre>{html.escape(priors)}</pre>"),
-        _run(dt),
+        _run(dt, ("likelihood", dt.attrs["likelihood"])),
     ]
     return _page(heading, sections)
 
@@ -276,13 +276,18 @@ def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
     )
 
 
-def _run(dt: DataTree) -> str:
+def _run(dt: DataTree, *facts: tuple[str, object]) -> str:
     """Return what is needed to repeat the run."""
     sizes = dt["posterior"].sizes
-    facts = {
+    rows = {
         "data": dt.attrs.get("data", ""),
+        **dict(facts),
         "formula": dt.attrs["formula"],
-        **({"formulas": dt.attrs["formulas"]} if "formulas" in dt.attrs else {}),
+        **{
+            name.removesuffix("_column").replace("_", " "): value
+            for name, value in ((str(key), value) for key, value in dt.attrs.items())
+            if name == "formulas" or name.endswith("_column")
+        },
         "method": dt.attrs["method"],
         "chains": sizes["chain"],
         "draws per chain": sizes["draw"],
@@ -291,8 +296,8 @@ def _run(dt: DataTree) -> str:
         "Python": platform.python_version(),
         **{name: version(name) for name in ("robust-dist", "numpyro", "jax", "arviz", "numpy")},
     }
-    rows = "".join(
+    lines = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
-        for name, value in facts.items()
+        for name, value in rows.items()
     )
-    return _section("Run", f'<div class="wide"><table><tbody>{rows}</tbody></table></div>')
+    return _section("Run", f'<div class="wide"><table><tbody>{lines}</tbody></table></div>')

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 # dark is ignored, light counted in full; its lightness alone carries the order
 COLORS = "cividis"
+_MANY = 5000
 
 
 def new_axes() -> Axes:
@@ -21,7 +22,9 @@ def new_axes() -> Axes:
 
 def add_legend(ax: Axes) -> None:
     """Add a legend where there is room."""
-    ax.legend(edgecolor="none", framealpha=0.9)
+    rows = sum(len(np.asarray(drawn.get_offsets())) for drawn in ax.collections)
+    # to look for the emptiest corner takes long if there is much to look at
+    ax.legend(edgecolor="none", framealpha=0.9, loc="best" if rows <= _MANY else "upper left")
 
 
 def draw_rows(ax: Axes, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> PathCollection:
@@ -38,7 +41,7 @@ def draw_rows(ax: Axes, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Pa
         linewidths=0.6,
         zorder=3,
         # a vector file of a million points would be of no use
-        rasterized=y.size > 5000,
+        rasterized=y.size > _MANY,
     )
 
 

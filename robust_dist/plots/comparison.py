@@ -15,8 +15,8 @@ def plot_comparison(comparison: Comparison | pd.DataFrame, ax: Axes | None = Non
     """Draw how much worse each likelihood predicts than the best, with two standard errors.
 
     The difference is that of the elpd, the expected log density of new rows. Within the grey band,
-    below 4, or where the bar reaches zero, the data cannot tell a likelihood from the best. Beside
-    each name stands its stacking weight.
+    up to 4, the data cannot tell a likelihood from the best; where the bar reaches zero, a larger
+    difference rests on a few rows. Beside each name stands its stacking weight.
 
     Parameters
     ----------
