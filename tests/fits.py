@@ -77,6 +77,6 @@ def grouped() -> DataTree:
     from robust_dist.regression import Regression
 
     # Cauchy: what is looked at does not depend on the law, and it compiles quickest
-    formula = "y ~ bs(x, df=4) + k + (1 | g)"
+    formula = "y ~ bs(x, df=3) + k + (1 | g)"
     regression = Regression(formula, grouped_data()[0], "cauchy", offset="o")
-    return regression.fit(draws=400, warmup=300, chains=2, seed=1)
+    return regression.fit(draws=250, warmup=200, chains=2, seed=1)
