@@ -84,30 +84,6 @@ def orthogonal(alpha: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return np.asarray(orthogonal_scale(alpha, scale))
 
 
-@cache
-def grouped_data() -> tuple[pd.DataFrame, np.ndarray]:
-    """Return rows of ten groups, and the true intercept of each."""
-    rng = np.random.default_rng(3)
-    g = np.repeat(np.arange(10), 8)
-    x = rng.uniform(-1, 1, g.size)
-    intercepts = 5 + rng.normal(0, 3, 10)
-    o = rng.normal(0, 10, g.size)
-    y = intercepts[g] + o + np.sin(3 * x) + 0.5 * rng.standard_t(3, g.size)
-    k = np.resize(["u", "v"], g.size)
-    return pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "o": o, "k": k}), intercepts
-
-
-@cache
-def grouped() -> DataTree:
-    """Return a short fit of them, with a spline, a category and an offset."""
-    from robust_dist.regression import Regression
-
-    # Cauchy: what is looked at does not depend on the law, and it compiles quickest
-    formula = "y ~ bs(x, df=4) + k + (1 | g)"
-    regression = Regression(formula, grouped_data()[0], "cauchy", offset="o")
-    return regression.fit(draws=400, warmup=300, chains=2, seed=1)
-
-
 def compared(likelihoods: Sequence[str]) -> Comparison:
     """Return a comparison as ``compare`` would, without fitting."""
     from robust_dist.regression import Comparison
@@ -136,3 +112,27 @@ def compared(likelihoods: Sequence[str]) -> Comparison:
         fits=fits,
         loo={},
     )
+
+
+@cache
+def grouped_data() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return rows of ten groups, and the true intercept of each."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(10), 8)
+    x = rng.uniform(-1, 1, g.size)
+    intercepts = 5 + rng.normal(0, 3, 10)
+    o = rng.normal(0, 10, g.size)
+    y = intercepts[g] + o + np.sin(3 * x) + 0.5 * rng.standard_t(3, g.size)
+    k = np.resize(["u", "v"], g.size)
+    return pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "o": o, "k": k}), intercepts
+
+
+@cache
+def grouped() -> DataTree:
+    """Return a short fit of them, with a spline, a category and an offset."""
+    from robust_dist.regression import Regression
+
+    # Cauchy: what is looked at does not depend on the law, and it compiles quickest
+    formula = "y ~ bs(x, df=3) + k + (1 | g)"
+    regression = Regression(formula, grouped_data()[0], "cauchy", offset="o")
+    return regression.fit(draws=250, warmup=200, chains=2, seed=1)

@@ -203,6 +203,16 @@ def test_every_flag_reaches_the_regression(monkeypatch):
     assert made[0][1:3] == ("general_robust", {"alpha": 1.5})
 
 
+def test_the_heading_says_what_was_fitted():
+    dt = made_up()
+    dt.attrs.update(formulas='{"y": "y ~ x", "sigma": "~ x"}', likelihood="student_t", dropped=2)
+    assert _fit._heading(dt) == (
+        "y ~ x, sigma ~ x   (40 rows, 2 left out, student_t, 2 chains of 500 draws)"
+    )
+    dt.attrs["method"] = "svi"
+    assert _fit._heading(dt).endswith("student_t, 1000 draws by svi)")
+
+
 def test_choices_are_those_of_the_regression():
     from robust_dist.regression.compare import DEFAULT
     from robust_dist.regression.fit import METHODS

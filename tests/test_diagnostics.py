@@ -12,6 +12,7 @@ from numpyro import distributions as dist
 from scipy import stats
 from xarray import DataArray, DataTree
 
+import robust_dist
 from robust_dist import GeneralRobust, datasets, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.diagnostics import _blocks
@@ -184,6 +185,23 @@ def test_pit_of_every_law(likelihood, parameters, cdf):
     line = dt["constant_data"]["x"].values @ posterior["beta"].values[0, 0]
     z = (dt["observed_data"]["y"].values - line) / posterior["scale"].item()
     np.testing.assert_allclose(diagnostics.pit_residuals(dt)["pit"], cdf(z), rtol=1e-12)
+
+
+@pytest.mark.skipif(
+    not hasattr(robust_dist, "AsymmetricGeneralRobust"), reason="needs the asymmetric law"
+)
+def test_either_side_of_an_asymmetric_law_has_its_own_scale():
+    """With alpha = 2 the two-piece Normal, a quarter of whose mass lies on the narrow side."""
+    dt = of_law("asymmetric_general_robust", alpha=2.0, scale_left=0.1, scale_right=0.3)
+    dt["posterior"] = DataTree(dt["posterior"].to_dataset().drop_vars("scale"))
+    one = dt.isel(chain=[0], draw=[0])
+    line = one["constant_data"]["x"].values @ one["posterior"]["beta"].values[0, 0]
+    residual = one["observed_data"]["y"].values - line
+    left = 0.5 * stats.norm.cdf(residual / 0.1)
+    right = 0.25 + 0.75 * (2 * stats.norm.cdf(residual / 0.3) - 1)
+    expected = np.where(residual < 0, left, right)
+    np.testing.assert_allclose(diagnostics.pit_residuals(one)["pit"], expected, rtol=1e-10)
+    np.testing.assert_allclose(diagnostics.observation_weights(one)["mean"], 1.0)
 
 
 def test_values_far_from_zero_lose_no_digits():

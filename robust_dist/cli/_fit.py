@@ -1,6 +1,7 @@
 """``robust-dist fit``."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,10 +115,15 @@ def _heading(dt: "DataTree") -> str:
     if dt.attrs["likelihood"] != "general_robust":
         parts.append(str(dt.attrs["likelihood"]))
     method = dt.attrs["method"]
-    parts.append(
-        f"{chains} chains of {draws} draws" if method == "nuts" else f"{chains * draws} by {method}"
-    )
-    return f"{dt.attrs['formula']}   ({', '.join(parts)})"
+    drawn = f"{chains} chains of {draws}" if method == "nuts" else f"{chains * draws}"
+    parts.append(f"{drawn} draws" if method == "nuts" else f"{drawn} draws by {method}")
+    further = {
+        name: text
+        for name, text in json.loads(dt.attrs.get("formulas", "{}")).items()
+        if text.strip().startswith("~")
+    }
+    formulas = [dt.attrs["formula"], *(f"{name} {text.strip()}" for name, text in further.items())]
+    return f"{', '.join(formulas)}   ({', '.join(parts)})"
 
 
 def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | None") -> None:
