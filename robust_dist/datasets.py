@@ -158,7 +158,8 @@ def row_name(frame: "pd.DataFrame", position: int) -> str:
     label = frame.index[position]
     if "path" not in frame.attrs:
         return f"row {label}"
-    return f"row {label} (line {_line_of_row(frame.attrs['path'], position)} of the file)"
+    # rows are numbered from 1, whichever of them are left
+    return f"row {label} (line {_line_of_row(frame.attrs['path'], int(label) - 1)} of the file)"
 
 
 def _line_of_row(path: str, position: int) -> int:

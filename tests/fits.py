@@ -1,10 +1,18 @@
 """Fits that several test files look at, made once per process; a fit takes seconds to compile."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import arviz_base
 import numpy as np
+import pandas as pd
 from xarray import DataTree
+
+if TYPE_CHECKING:
+    from robust_dist.regression import Comparison
 
 
 @cache
@@ -37,14 +45,16 @@ def made_up(
     y[-1] += 2.0
     low, high = alpha
     draws = rng.uniform(low, high, (2, 500)) + drift * (high - low) * np.arange(2)[:, None]
+    scale = rng.uniform(0.09, 0.11, (2, 500))
     diverges = np.zeros((2, 500), bool)
     diverges.flat[:diverging] = True
     return arviz_base.from_dict(
         {
             "posterior": {
                 "beta": truth + rng.normal(0, 0.02, (2, 500, p)),
-                "scale": rng.uniform(0.09, 0.11, (2, 500)),
+                "sigma": orthogonal(draws, scale),
                 "alpha": draws,
+                "scale": scale,
             },
             "prior": {"alpha": rng.uniform(0, 2, (1, 1000))},
             "sample_stats": {"diverging": diverges},
@@ -53,5 +63,76 @@ def made_up(
         },
         coords={"coefficient": list(coefficients), "row": list(range(1, rows + 1))},
         dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
-        attrs={"/": {"response": "y", "formula": "y ~ x"}},
+        attrs={
+            "/": {
+                "response": "y",
+                "formula": "y ~ x",
+                "likelihood": "general_robust",
+                "method": "nuts",
+            }
+        },
     )
+
+
+def orthogonal(alpha: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the orthogonal scale in double precision."""
+    import jax
+
+    from robust_dist import orthogonal_scale
+
+    with jax.enable_x64(True):
+        return np.asarray(orthogonal_scale(alpha, scale))
+
+
+def compared(likelihoods: Sequence[str]) -> Comparison:
+    """Return a comparison as ``compare`` would, without fitting."""
+    from robust_dist.regression import Comparison
+
+    best, *others = likelihoods
+    fits = {name: made_up() for name in likelihoods}
+    for dt in fits.values():
+        dt.attrs.update(seed=0, warmup=10)
+    count = len(others)
+    table = pd.DataFrame(
+        {
+            "elpd": [-50.0, *(-60.0 - k for k in range(count))],
+            "se": 3.0,
+            "elpd_diff": [0.0, *(-10.0 - k for k in range(count))],
+            "dse": [0.0] + [2.0] * count,
+            "weight": [0.9] + [0.1 / count] * count,
+        },
+        index=pd.Index(likelihoods),
+    )
+    numbers = {(name, key): [0.0, 1.0] for name in likelihoods for key in ("mean", "sd")}
+    return Comparison(
+        table=table,
+        coefficients=pd.DataFrame(numbers, index=["Intercept", "x"]),
+        verdict=f"{others[0]} predicts worse than {best}.",
+        notes=(f"{best}: Pareto k was high in row 3.",),
+        fits=fits,
+        loo={},
+    )
+
+
+@cache
+def grouped_data() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return rows of ten groups, and the true intercept of each."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(10), 8)
+    x = rng.uniform(-1, 1, g.size)
+    intercepts = 5 + rng.normal(0, 3, 10)
+    o = rng.normal(0, 10, g.size)
+    y = intercepts[g] + o + np.sin(3 * x) + 0.5 * rng.standard_t(3, g.size)
+    k = np.resize(["u", "v"], g.size)
+    return pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "o": o, "k": k}), intercepts
+
+
+@cache
+def grouped() -> DataTree:
+    """Return a short fit of them, with a spline, a category and an offset."""
+    from robust_dist.regression import Regression
+
+    # Cauchy: what is looked at does not depend on the law, and it compiles quickest
+    formula = "y ~ bs(x, df=3) + k + (1 | g)"
+    regression = Regression(formula, grouped_data()[0], "cauchy", offset="o")
+    return regression.fit(draws=250, warmup=200, chains=2, seed=1)

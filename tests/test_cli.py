@@ -1,18 +1,24 @@
 """The command line does the main job, and on a mistake says so in one line and loses nothing."""
 
+import json
+import re
+import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from fits import stackloss
+from fits import compared, made_up, stackloss
 
-from robust_dist import cli
-from robust_dist.cli import main
+from robust_dist import _report
+from robust_dist._errors import InputError
+from robust_dist.cli import _fit, _folder, _options, main
+from robust_dist.cli._priors import read_priors
 
-OUTPUTS = {"posterior.nc", "alpha.png", "fit.png"}
+OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +34,14 @@ def _ready(monkeypatch):
 
     fit = stackloss()  # made before its maker is replaced
     monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
+    # drawn once: that they are right is for test_plots and test_report to say
+    pictures = _pictures()
+    monkeypatch.setattr(_report, "fit_pictures", lambda dt: pictures)
+
+
+@cache
+def _pictures():
+    return _report.fit_pictures(stackloss())
 
 
 def here():
@@ -104,12 +118,12 @@ def test_datasets_are_listed_with_source_and_formula(capsys):
         assert word in out
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_answers_without_loading_jax(option):
+@pytest.mark.parametrize("options", [["--help"], ["--version"], ["fit", "--help"]])
+def test_help_answers_without_loading_jax(options):
     """In a new process, because this one has loaded everything."""
     program = (
         "import sys; from robust_dist.cli import main\n"
-        f"try: main([{option!r}])\n"
+        f"try: main({options!r})\n"
         "finally: print(sorted({'jax', 'numpyro', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -117,6 +131,179 @@ def test_help_answers_without_loading_jax(option):
     )
     assert done.stdout.startswith(("usage: robust-dist", "robust-dist "))
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.usefixtures("_ready")
+def test_json_is_one_document_without_other_words(capsys):
+    assert main(["fit", "stackloss", "--quiet", "--json", "--seed", "1"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert err == ""
+    assert document["rows"] == 21
+    assert document["summary"]["air_flow"]["mean"] == pytest.approx(
+        stackloss()["posterior"]["beta"].sel(coefficient="air_flow").mean().item()
+    )
+    assert document["tails"]["P(alpha < 1)"]["lower"] is None  # nan is no JSON
+    assert document["versions"]["robust-dist"]
+    assert set(document["priors"]) >= {"alpha", "sigma", "beta[Intercept]"}
+    assert all(abs(row["residual"]) > 3 for row in document["outliers"])
+    assert {Path(name).name for name in document["files"]} == OUTPUTS
+    assert all(Path(name).exists() for name in document["files"])
+
+
+@pytest.mark.usefixtures("_ready")
+def test_outliers_and_leverage_are_told(capsys, monkeypatch):
+    from robust_dist import diagnostics
+
+    monkeypatch.setattr(diagnostics, "leverage_problems", lambda dt: ["row 7 lies far out"])
+    assert main(["fit", "stackloss", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert "sigma off the fit" in out
+    assert err == "robust-dist: warning: row 7 lies far out\n"
+    assert "row 7 lies far out" in Path("robust-dist-stackloss/report.html").read_text()
+
+
+def test_every_flag_reaches_the_regression(monkeypatch):
+    """And the sampler; what is not given is left to the defaults."""
+    from robust_dist import regression
+
+    class Recorder(regression.Regression):
+        def __init__(self, *places, **named):
+            made.append((places[0], *places[2:], named))
+            super().__init__(*places, **named)
+
+        def fit(self, **options):
+            sampled.update(options)
+            raise InputError("that is enough")
+
+    made, sampled = [], {}
+    monkeypatch.setattr(regression, "Regression", Recorder)
+    Path("good.csv").write_text("x,y,w,e,o\n1,2,1,1,0\n2,3,1,1,0\n3,,1,1,0\n4,4,1,1,0\n5,7,2,1,0")
+    words = (
+        "fit good.csv --formula 'y ~ x' --sigma-formula x --likelihood student_t --weights w "
+        "--offset o --measurement-error e --drop-missing --prior 'nu=Gamma(2, rate=0.1)' "
+        "--method svi --target-accept 0.9 --draws 7 --warmup 8 --chains 2 --seed 5 --quiet"
+    )
+    assert main(shlex.split(words)) == 2
+    ((formulas, likelihood, priors, named),) = made
+    assert formulas == {"y": "y ~ x", "sigma": "~ x"}
+    assert likelihood == "student_t"
+    assert float(priors["nu"].rate) == pytest.approx(0.1)
+    assert named == {
+        "weights": "w",
+        "offset": "o",
+        "measurement_error": "e",
+        "drop_missing": True,
+    }
+    expected = {"method": "svi", "target_accept": 0.9, "draws": 7, "warmup": 8, "chains": 2}
+    assert expected.items() <= sampled.items()
+    assert sampled["seed"] == 5
+    made.clear()
+    assert main(["fit", "stackloss", "--alpha", "1.5", "--quiet"]) == 2
+    assert made[0][1:3] == ("general_robust", {"alpha": 1.5})
+
+
+def test_the_heading_says_what_was_fitted():
+    dt = made_up()
+    dt.attrs.update(formulas='{"y": "y ~ x", "sigma": "~ x"}', likelihood="student_t", dropped=2)
+    assert _fit._heading(dt) == (
+        "y ~ x, sigma ~ x   (40 rows, 2 left out, student_t, 2 chains of 500 draws)"
+    )
+    dt.attrs["method"] = "svi"
+    assert _fit._heading(dt).endswith("student_t, 1000 draws by svi)")
+
+
+def test_choices_are_those_of_the_regression():
+    from robust_dist.regression.compare import DEFAULT
+    from robust_dist.regression.fit import METHODS
+    from robust_dist.regression.likelihoods import LIKELIHOODS
+
+    assert tuple(LIKELIHOODS) == _options.LIKELIHOODS
+    assert METHODS == _options.METHODS
+    assert _options.LIKELIHOODS[:3] == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("text", "mean"),
+    [
+        ("alpha=Beta(2, 2)", 0.5),
+        ("alpha = Uniform(0, high=1.5)", 0.75),
+        ("beta=Normal(-3, 1e-2)", -3.0),
+    ],
+)
+def test_priors_are_read_as_they_are_written(text, mean):
+    (law,) = read_priors([text]).values()
+    assert float(law.mean) == pytest.approx(mean)
+
+
+def test_a_number_fixes_a_parameter():
+    assert read_priors(["sigma=1", "alpha=0.5"]) == {"sigma": 1.0, "alpha": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("alpha=Betta(2, 2)", "did you mean 'Beta'"),
+        ("alpha=Beta(2)", "is no distribution"),
+        ("sigma=HalfNormal(-1)", "is no distribution"),
+        ("alpha=Beta(2, x)", "cannot read 'x'"),
+        ("alpha=__import__('os').getcwd()", "as a number"),
+        ("alpha=Beta(2,", "cannot read the prior's"),
+    ],
+)
+def test_priors_that_are_none(text, complaint):
+    with pytest.raises(InputError, match=re.escape(complaint)):
+        read_priors([text])
+
+
+@pytest.fixture
+def _compared(monkeypatch):
+    """Give back a comparison made up before instead of sampling."""
+    from robust_dist import regression
+
+    def compare(formula, data, likelihoods, **options):
+        return compared(likelihoods)
+
+    monkeypatch.setattr(regression, "compare", compare)
+
+
+@pytest.mark.usefixtures("_compared")
+def test_compare_prints_the_verdict_and_writes_each_posterior(capsys):
+    command = ["compare", "stackloss", "--likelihood", "laplace", "--likelihood", "normal"]
+    assert main([*command, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "normal predicts worse than laplace" in out
+    names = {"comparison.png", "report.html", "posterior-laplace.nc", "posterior-normal.nc"}
+    assert {path.name for path in Path("robust-dist-compare-stackloss").iterdir()} == names
+    report = Path("robust-dist-compare-stackloss/report.html").read_text()
+    assert "normal predicts worse than laplace" in report
+    assert main([*command, "--quiet", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["comparison"]["laplace"]["weight"] == 0.9
+    assert document["coefficients"]["x"]["normal"]["mean"] == 1.0
+    assert set(document) >= {"verdict", "notes", "seed", "versions", "files"}
+
+
+@pytest.mark.usefixtures("_compared")
+def test_fit_compares_if_asked(capsys):
+    assert main(["fit", "stackloss", "--compare", "normal", "--quiet"]) == 0
+    assert "normal predicts worse than general_robust" in capsys.readouterr().out
+    assert "Likelihoods compared" in Path("robust-dist-stackloss/report.html").read_text()
+
+
+def test_plot_draws_from_a_file_and_replaces_nothing(capsys):
+    made_up().to_netcdf("posterior.nc", engine="h5netcdf")
+    for kind in ("fit", "alpha", "weights", "tails"):
+        assert main(["plot", "posterior.nc", "--kind", kind]) == 0
+        assert f"written: {kind}.png" in capsys.readouterr().out
+        assert Path(f"{kind}.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["plot", "posterior.nc", "--out", "x.svg", "--predictor", "x"]) == 0
+    assert "<svg" in Path("x.svg").read_text()
+    assert main(["plot", "posterior.nc"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main(["plot", "posterior.nc", "--force"]) == 0
+    assert main(["plot", "posterior.nc", "--out", "a.png", "--predictor", "z"]) == 2
+    assert "no predictor 'z'" in capsys.readouterr().err
 
 
 # --- mistakes ---------------------------------------------------------------------------------
@@ -161,6 +348,20 @@ def bad_fit(name, *options):
         (bad_fit("good.csv", "--chains", "-1"), "'-1' is not a whole number of 1 or more"),
         (bad_fit("good.csv", "--warmup", "many"), "'many' is not a whole number"),
         (bad_fit("good.csv", "--seed", "-5"), "'-5' is not a whole number of 0 or more"),
+        (bad_fit("good.csv", "--alpha", "-1"), "'-1' is not a number of 0 or more"),
+        (bad_fit("good.csv", "--target-accept", "1"), "'1' is not a number between 0 and 1"),
+        (bad_fit("good.csv", "--likelihood", "huber"), "invalid choice: 'huber'"),
+        (bad_fit("good.csv", "--weights", "w"), "no column 'w'"),
+        (bad_fit("good.csv", "--prior", "alpha"), "write it as 'alpha=Beta(2, 2)'"),
+        (bad_fit("good.csv", "--prior", "alfa=1"), "no parameter 'alfa'"),
+        (bad_fit("good.csv", "--prior", "alpha=1", "--alpha", "2"), "leave --prior alpha"),
+        (bad_fit("good.csv", "--compare", "general_robust"), "name another"),
+        (bad_fit("good.csv", "--compare", "normal", "--method", "map"), "needs draws of NUTS"),
+        (["compare", "good.csv", "--formula", "y ~ x", "--likelihood", "normal"], "at least two"),
+        (["plot", "none.nc"], "no file 'none.nc'"),
+        (["plot", "good.csv"], "'good.csv' is not a posterior.nc"),
+        (["plot", "good.csv", "--out", "a.doc"], "should end in .png, .svg, .pdf"),
+        (["plot", "good.csv", "--kind", "tails", "--predictor", "x"], "goes with --kind fit"),
         (["fit"], "DATA"),
         (["fti"], "invalid choice"),
         ([], "COMMAND"),
@@ -195,12 +396,11 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(command, complaint, cap
 @pytest.mark.usefixtures("_ready")
 def test_a_run_cut_short_leaves_no_half_file(failure, status, words, capsys, monkeypatch):
     """The pictures come after posterior.nc, which by then is on disk under another name."""
-    from robust_dist import plots
 
     def fail(*arguments):
         raise failure
 
-    monkeypatch.setattr(plots, "plot_fit", fail)
+    monkeypatch.setattr(_report, "fit_pictures", fail)
     assert main(["fit", "stackloss", "--quiet"]) == status
     assert capsys.readouterr().err.count("\n") == 1
     assert here() == set()
@@ -218,19 +418,17 @@ def test_a_folder_that_cannot_be_written_is_found_before_sampling(capsys, monkey
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cli.tempfile, "TemporaryDirectory", refuse)
-    monkeypatch.setattr(cli, "_fit_into", lambda *arguments: pytest.fail("sampling started"))
+    monkeypatch.setattr(_folder.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(_fit, "_fit_into", lambda *arguments: pytest.fail("sampling started"))
     assert main(["fit", "stackloss", "--out", "out"]) == 2
     assert "cannot write to 'out': Permission denied" in capsys.readouterr().err
     assert here() == set()
 
 
+@pytest.mark.usefixtures("_ready")
 def test_warnings_of_sampling_reach_the_user(capsys, monkeypatch):
     from robust_dist import diagnostics
-    from robust_dist.regression import Regression
 
-    fit = stackloss()  # made before its maker is replaced
-    monkeypatch.setattr(Regression, "fit", lambda self, **options: fit.copy())
     monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: ["the chains disagree"])
     assert main(["fit", "stackloss", "--quiet"]) == 0
     assert capsys.readouterr().err == "robust-dist: warning: the chains disagree\n"

@@ -49,7 +49,7 @@ def test_commands_in_the_text_parse():
     commands = set()
     for text in texts:
         flat = re.sub(r"`robust-dist [^`]+`", lambda match: match[0].replace("\n", " "), text)
-        commands |= set(re.findall(r"robust-dist ((?:fit|datasets)\b[^`\n]*)", flat))
+        commands |= set(re.findall(r"robust-dist ((?:fit|compare|plot|datasets)\b[^`\n]*)", flat))
     assert len(commands) >= 4
     for command in commands:
         arguments = shlex.split(command)

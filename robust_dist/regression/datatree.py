@@ -1,4 +1,4 @@
-"""From the sampler's draws to an ArviZ DataTree in the user's units."""
+"""From draws to an ArviZ DataTree in the user's units."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -8,7 +8,11 @@ import arviz_base
 import numpy as np
 from xarray import DataTree
 
-from robust_dist.regression.formula import Design
+from robust_dist import scale_from_orthogonal
+from robust_dist.regression.design import Columns, Design, GroupTerm
+from robust_dist.regression.follow import Following
+from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.priors import Prior
 from robust_dist.regression.standardize import Standardization
 
 # NumPyro's names for what ArviZ calls otherwise, as in arviz_base.from_numpyro
@@ -19,66 +23,244 @@ _STATISTICS = {
 }
 
 
+# no group's dimension may be called as a variable or another dimension
+_TAKEN = {
+    *("chain", "draw", "row", "coefficient", "coefficient_alpha", "coefficient_sigma"),
+    *("beta", "beta_alpha", "beta_sigma", "alpha", "sigma", "scale", "nu"),
+    *("scale_left", "scale_right", "x", "x_alpha", "x_sigma", "y"),
+    *("weights", "offset", "measurement_error"),
+}
+
+
+class Setting(NamedTuple):
+    """What was fitted."""
+
+    design: Design
+    coordinates: Standardization
+    likelihood: Likelihood
+    priors: Mapping[str, Prior]
+
+
 class Draws(NamedTuple):
-    """What the sampler returned, in its own units; chain and draw lead every shape."""
+    """What came of it, in the sampler's units; chain and draw lead the shapes of the first two."""
 
     posterior: Mapping[str, Any]
     statistics: Mapping[str, Any]
-    log_likelihood: Any
-    predictive: Any
-    prior: Mapping[str, Any]
+    following: Following
+    thin: int
 
 
-def make_datatree(
-    design: Design, coordinates: Standardization, draws: Draws, attributes: Mapping[str, Any]
-) -> DataTree:
+def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any]) -> DataTree:
     """Return the DataTree of a fit.
 
     Parameters
     ----------
-    design, coordinates
+    setting
         The data, and the map from the sampler's units.
     draws
-        The draws of ``beta_z``, ``scale_z`` and ``alpha`` and what follows from them.
+        The draws of what the model samples and what follows from them.
     attributes
-        What to record of the run, besides the response's name and the versions.
+        What to record of the run, besides the model and the versions.
     """
-    statistics = {
-        _STATISTICS.get(name, name): np.asarray(values) for name, values in draws.statistics.items()
-    }
-    statistics["lp"] = -statistics.pop("potential_energy")
+    design, coordinates = setting.design, setting.coordinates
+    following = draws.following
+    chains = len(draws.posterior["beta_z"])
+
+    def by_chain(values: Any) -> np.ndarray:
+        values = np.asarray(values, float)
+        return values.reshape(chains, -1, *values.shape[1:])
+
+    weights = 1.0 if design.weights is None else design.weights
     # density in the user's units: y = fitted + scale * z
-    log_likelihood = np.asarray(draws.log_likelihood, float) - np.log(coordinates.scale)
+    log_likelihood = weights * (by_chain(following.log_likelihood) - np.log(coordinates.scale))
+    groups = {
+        "posterior": parameters(setting, draws.posterior),
+        "log_likelihood": {"y": log_likelihood},
+        "log_prior": _log_prior(setting, following.log_prior, by_chain),
+        "posterior_predictive": {"y": coordinates.response(by_chain(following.predictive))},
+        "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
+        "prior_predictive": {
+            "y": coordinates.response(np.asarray(following.prior_predictive, float)[None])
+        },
+        "observed_data": {"y": design.y},
+        "constant_data": _constants(design),
+    }
+    if draws.statistics:
+        groups["sample_stats"] = _statistics(draws.statistics)
+    coords, dims = _names(design)
+    dt = arviz_base.from_dict(
+        groups,
+        coords=coords,
+        dims=dims,
+        attrs={"/": {**_attributes(setting), **attributes}},
+    )
+    if draws.thin > 1:
+        for name in ("log_likelihood", "log_prior", "posterior_predictive"):
+            count = dt[name].sizes["draw"]
+            kept = dt[name].to_dataset().assign_coords(draw=np.arange(count) * draws.thin)
+            dt[name] = DataTree(kept)
+    return dt
+
+
+def posterior_alone(setting: Setting, posterior: Mapping[str, Any]) -> DataTree:
+    """Return a DataTree of the posterior and what it meets in each row, and nothing else."""
+    coords, dims = _names(setting.design)
     return arviz_base.from_dict(
         {
-            "posterior": _parameters(draws.posterior, coordinates),
-            "sample_stats": statistics,
-            "log_likelihood": {"y": log_likelihood},
-            "posterior_predictive": {
-                "y": coordinates.response(np.asarray(draws.predictive, float))
-            },
-            "prior": _parameters(draws.prior, coordinates),
-            "observed_data": {"y": design.y},
-            "constant_data": {"x": design.x},
+            "posterior": parameters(setting, posterior),
+            "constant_data": _constants(setting.design),
         },
-        coords={"coefficient": list(design.coefficients), "row": list(design.rows)},
-        dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
-        attrs={
-            "/": {
-                "response": design.response,
-                "inference_library": "numpyro",
-                "numpyro_version": version("numpyro"),
-                "robust_dist_version": version("robust-dist"),
-                **attributes,
-            }
-        },
+        coords=coords,
+        dims=dims,
+        attrs={"/": _attributes(setting)},
     )
 
 
-def _parameters(draws: Mapping[str, Any], coordinates: Standardization) -> dict[str, np.ndarray]:
+def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the parameters in the user's units and double precision."""
-    return {
-        "beta": coordinates.coefficients(np.asarray(draws["beta_z"], float)),
-        "scale": coordinates.scale * np.asarray(draws["scale_z"], float),
-        "alpha": np.asarray(draws["alpha"], float),
+    design, coordinates, likelihood, _ = setting
+    draws = {name: np.asarray(values, float) for name, values in draws.items()}
+    found = {"beta": coordinates.coefficients(draws["beta_z"])}
+    for name, axes in (("beta_alpha", coordinates.alpha), ("beta_sigma", coordinates.sigma)):
+        if axes is not None:
+            found[name] = axes.coefficients(draws[f"{name}_z"])
+    for name in likelihood.scales:
+        if f"{name}_z" in draws:
+            found[name] = coordinates.noise * draws[f"{name}_z"]
+    if likelihood.shape in draws:
+        found[likelihood.shape] = draws[likelihood.shape]
+    found |= _paper_scale(setting, found)
+    for term, unit, centering in zip(
+        design.groups, coordinates.group_units, coordinates.centering, strict=True
+    ):
+        offset = draws[f"{term.name}_offset"]
+        if f"{term.name}_sigma_z" in draws:
+            sd = draws[f"{term.name}_sigma_z"]
+            found[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
+        else:
+            sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"]) / unit
+        effects = unit[:, None] * sd[..., None] ** (1 - centering) * offset
+        found[_name(term)] = _of_effects(term, effects, -2)
+    return found
+
+
+def _paper_scale(setting: Setting, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return c of the paper where sigma is sampled, unless rows differ in it."""
+    if setting.likelihood.scales != ("sigma",) or not {"alpha", "sigma"} & found.keys():
+        return {}
+    if setting.coordinates.alpha is not None or setting.coordinates.sigma is not None:
+        return {}
+    alpha = found.get("alpha", setting.priors["alpha"])
+    sigma = found.get("sigma", setting.priors["sigma"])
+    ratio = scale_from_orthogonal(np.asarray(alpha, np.float32), np.float32(1.0))
+    return {"scale": sigma * np.asarray(ratio, float)}
+
+
+def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> dict[str, np.ndarray]:
+    """Return the log density of each parameter's prior, in the user's units.
+
+    Without that of group-specific effects, which is part of the model and not of what is assumed.
+    """
+    coordinates = setting.coordinates
+    units = {
+        "beta": coordinates.unit,
+        "beta_alpha": coordinates.alpha and coordinates.alpha.unit,
+        "beta_sigma": coordinates.sigma and coordinates.sigma.unit,
+        **dict.fromkeys(setting.likelihood.scales, coordinates.noise),
+        **{
+            f"{term.name}_sigma": unit.prod()
+            for term, unit in zip(setting.design.groups, coordinates.group_units, strict=True)
+        },
     }
+    found = {}
+    for site, density in values.items():
+        name = site.removesuffix("_z")
+        if not name.endswith("_offset"):
+            found[safe(name)] = by_chain(density) - np.log(units.get(name, 1.0))
+    return found
+
+
+def _statistics(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    statistics = {_STATISTICS.get(name, name): np.asarray(v) for name, v in values.items()}
+    statistics["lp"] = -statistics.pop("potential_energy")
+    return statistics
+
+
+def _constants(design: Design) -> dict[str, np.ndarray]:
+    """Return what the parameters meet in each row."""
+    found = {"x": design.x}
+    for name, columns in (("x_alpha", design.alpha), ("x_sigma", design.sigma)):
+        if columns is not None:
+            found[name] = columns.x
+    for name in ("weights", "offset", "measurement_error"):
+        values = getattr(design, name)
+        if values is not None:
+            found[name] = values
+    for term in design.groups:
+        found[_name(term, "_x")] = _of_effects(term, term.x, -1)
+        found[_name(term, "_index")] = term.index
+    return found
+
+
+def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return coordinates and dimensions."""
+    coords: dict[str, Any] = {
+        "coefficient": list(design.coefficients),
+        "row": [row if isinstance(row, int | str) else str(row) for row in design.rows],
+    }
+    if len({type(row) for row in coords["row"]}) > 1:
+        coords["row"] = [str(row) for row in coords["row"]]
+    dims = {
+        "beta": ["coefficient"],
+        "y": ["row"],
+        "x": ["row", "coefficient"],
+        **{name: ["row"] for name in ("weights", "offset", "measurement_error")},
+    }
+    for part in ("alpha", "sigma"):
+        columns: Columns | None = getattr(design, part)
+        if columns is not None:
+            coords[f"coefficient_{part}"] = list(columns.coefficients)
+            dims[f"beta_{part}"] = [f"coefficient_{part}"]
+            dims[f"x_{part}"] = ["row", f"coefficient_{part}"]
+    for term in design.groups:
+        level, effect = dimension(term.group), f"{_name(term)}_effect"
+        coords[level] = list(term.levels)
+        effects = [] if len(term.effects) == 1 else [effect]
+        if effects:
+            coords[effect] = list(term.effects)
+            dims[_name(term, "_sigma")] = effects
+        dims[_name(term)] = [*effects, level]
+        dims[_name(term, "_x")] = ["row", *effects]
+        dims[_name(term, "_index")] = ["row"]
+    return coords, dims
+
+
+def _attributes(setting: Setting) -> dict[str, Any]:
+    fixed = {f"{k}_fixed": p for k, p in setting.priors.items() if isinstance(p, float)}
+    return {
+        "response": setting.design.response,
+        "likelihood": setting.likelihood.name,
+        "inference_library": "numpyro",
+        "numpyro_version": version("numpyro"),
+        "robust_dist_version": version("robust-dist"),
+        **fixed,
+    }
+
+
+def _of_effects(term: GroupTerm, values: np.ndarray, axis: int) -> np.ndarray:
+    """Drop the axis of the effects if there is only one."""
+    return values.squeeze(axis) if len(term.effects) == 1 else values
+
+
+def safe(name: str) -> str:
+    """Return the name without what a DataTree takes for a path."""
+    return name.replace("/", ":")
+
+
+def _name(term: GroupTerm, suffix: str = "") -> str:
+    return safe(f"{term.name}{suffix}")
+
+
+def dimension(group: str) -> str:
+    """Return the dimension of a group's levels."""
+    return f"{group}_level" if group in _TAKEN else safe(group)

@@ -1,81 +1,130 @@
-"""Robust Bayesian linear regression: the object, and how it is fitted by NUTS."""
+"""Robust Bayesian regression: the object, and how it is fitted."""
 
+import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
-from jax import Array
-from numpyro import distributions as dist
-from numpyro.infer import MCMC, NUTS, Predictive, init_to_uniform, log_likelihood
-from xarray import DataTree
+from xarray import DataArray, DataTree
 
 from robust_dist._errors import InputError
-from robust_dist.regression.datatree import Draws, make_datatree
-from robust_dist.regression.formula import make_design
-from robust_dist.regression.model import make_model
-from robust_dist.regression.priors import default_priors, replace_priors
+from robust_dist.regression import state
+from robust_dist.regression.approximate import approximate, batch_size
+from robust_dist.regression.datatree import Draws, Setting, make_datatree
+from robust_dist.regression.follow import prepare, thinning
+from robust_dist.regression.formula import make_design, split_formulas
+from robust_dist.regression.frame import to_frame
+from robust_dist.regression.likelihoods import find_likelihood
+from robust_dist.regression.model import make_data, make_model
+from robust_dist.regression.nuts import run, sampler
+from robust_dist.regression.predict import predict
+from robust_dist.regression.priors import Prior, choose_priors
 from robust_dist.regression.standardize import standardize
 
-# the fields of HMCState that become sample_stats
-_STATISTICS = (
-    "diverging",
-    "num_steps",
-    "accept_prob",
-    "energy",
-    "potential_energy",
-    "adapt_state.step_size",
-)
+METHODS = ("nuts", "svi", "laplace", "map")
 
 
 class Regression:
-    """A linear regression whose noise is ``GeneralRobust(alpha, 0, scale)``, alpha inferred.
+    """A regression with heavy-tailed noise, the heaviness of which is inferred.
+
+    The response is ``likelihood(loc, scale, ...)`` with loc linear in the coefficients.
 
     Parameters
     ----------
     formula
-        Such as ``"y ~ x1 + log(x2) + group"``; see ``formula.make_design``.
+        Such as ``"y ~ x1 * log(x2) + group"``; ``(x | g)`` is an effect of x that varies with the
+        level of g, drawn from a Normal of unknown standard deviation. Or, if the noise depends on
+        the predictors too, a dictionary: ``{"y": "y ~ x", "alpha": "~ x", "sigma": "~ x"}``, in
+        which log(alpha/(2 - alpha)) and the logarithm of the scale are linear.
     data
-        A pandas DataFrame, or a mapping of names to columns.
+        A pandas DataFrame, any other frame that narwhals understands (polars, pyarrow, ...), or a
+        mapping of names to columns.
+    likelihood
+        ``"general_robust"``, ``"student_t"``, ``"normal"``, ``"laplace"``, ``"cauchy"`` or
+        ``"asymmetric_general_robust"``.
     priors
-        NumPyro distributions, in the user's units, in place of some of the default priors
-        ``"beta"``, ``"scale"`` and ``"alpha"``; that of ``"beta"`` has one element per coefficient
-        or a single one for all.
+        NumPyro distributions, in the user's units, in place of some of the default priors; that of
+        ``"beta"`` has one element per coefficient or a single one for all. A number fixes the
+        parameter.
+    alpha
+        Short for ``priors={"alpha": alpha}``: a number, or a distribution.
+    weights
+        Multiply each row's log-likelihood: a column's name or an array, positive.
+    offset
+        Is added to loc, with coefficient 1: a column's name or an array, in the response's units.
+    measurement_error
+        Multiplies the scale of each row: a column's name or an array, positive. With
+        ``priors={"sigma": 1.0}`` (``"scale"`` for other likelihoods) it is the scale itself.
+    drop_missing
+        Leave rows with missing values out, and count them in ``dropped``, instead of refusing them.
 
     Attributes
     ----------
     model
-        The NumPyro model, ``model(x, y=None)``. It works in standardised units, so that single
-        precision suffices; its sites ``beta`` and ``scale`` are in the user's.
+        The NumPyro model, ``model(x, y=None, ...)``. It works in standardised units, so that single
+        precision suffices; its sites without ``_z`` are in the user's.
     data
         The keyword arguments of the model: ``MCMC(NUTS(reg.model), ...).run(key, **reg.data)``.
     priors
-        The priors by name.
+        The priors by name; prints as a table.
     design
-        The response and the design matrix in the user's units.
+        The response and the design matrices in the user's units.
+    dropped
+        How many rows were left out.
+    setting
+        Design, coordinates, likelihood and priors.
 
     Raises
     ------
     InputError
-        If the formula or the data cannot be used; the message says why.
+        If the formula, the data or a prior cannot be used; the message says why.
     """
 
     def __init__(
         self,
-        formula: str,
-        data: pd.DataFrame | Mapping[str, Any],
-        priors: Mapping[str, dist.Distribution] | None = None,
+        formula: str | Mapping[str, str],
+        data: Any,
+        likelihood: str = "general_robust",
+        priors: Mapping[str, Prior] | None = None,
+        *,
+        alpha: Prior | None = None,
+        weights: Any = None,
+        offset: Any = None,
+        measurement_error: Any = None,
+        drop_missing: bool = False,
     ) -> None:
         self.formula = formula
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
-        self.design = make_design(formula, frame)
+        self.likelihood = find_likelihood(likelihood)
+        frame = to_frame(data)
+        self.design, self._frame = make_design(
+            formula,
+            frame,
+            weights=weights,
+            offset=offset,
+            measurement_error=measurement_error,
+            drop_missing=drop_missing,
+        )
+        self.dropped = len(frame) - len(self._frame)
+        for part in ("alpha", "sigma"):
+            if getattr(self.design, part) and part not in self.likelihood.formulas:
+                raise InputError(f"the likelihood '{likelihood}' has no {part} to give a formula")
         self.coordinates = standardize(self.design)
-        self.priors = replace_priors(default_priors(self.design, self.coordinates), priors)
-        self.model = make_model(self.priors, self.coordinates)
-        self.data = {
-            "x": self.coordinates.x.astype(np.float32),
-            "y": self.coordinates.y.astype(np.float32),
+        self.priors = choose_priors(
+            self.design,
+            self.coordinates,
+            self.likelihood,
+            {**(priors or {}), **({} if alpha is None else {"alpha": alpha})},
+        )
+        self.setting = Setting(self.design, self.coordinates, self.likelihood, self.priors)
+        self.model = make_model(*self.setting)
+        self.data = make_data(self.design, self.coordinates)
+        # what the user named rather than gave: prediction looks for it in the new data
+        self._columns = {
+            name: given
+            for name, given in (("offset", offset), ("measurement_error", measurement_error))
+            if isinstance(given, str)
         }
 
     def fit(
@@ -85,10 +134,12 @@ class Regression:
         warmup: int = 1000,
         chains: int = 4,
         seed: int = 0,
-        progress: bool = False,
+        target_accept: float = 0.8,
+        method: str = "nuts",
+        progress: bool | None = None,
         stage: Callable[[str], None] | None = None,
     ) -> DataTree:
-        """Sample the posterior by NUTS.
+        """Draw from the posterior.
 
         Parameters
         ----------
@@ -98,74 +149,101 @@ class Regression:
             Run in parallel if there is a device for each, else vectorised on one.
         seed
             The same seed gives the same draws on the same machine.
+        target_accept
+            What NUTS adapts its step to; nearer to 1 if transitions diverge.
+        method
+            ``"nuts"``; ``"svi"``, the nearest Normal on the sampler's axes, for very many rows;
+            ``"laplace"``, the Normal with the curvature at the mode; or ``"map"``, the mode on
+            these axes as a single draw.
         progress
-            Whether to show a progress bar on stderr.
+            Whether to show a progress bar on stderr; by default if that is a terminal.
         stage
             Called with a few words as each stage starts.
 
         Returns
         -------
         DataTree
-            Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``posterior_predictive``,
-            ``prior``, ``observed_data`` and ``constant_data``, in the user's units, with dimensions
-            ``coefficient`` and ``row``.
+            Groups ``posterior``, ``sample_stats`` (of NUTS), ``log_likelihood``, ``log_prior``,
+            ``posterior_predictive``, ``prior``, ``prior_predictive``, ``observed_data``,
+            ``constant_data`` and ``training_data``, in the user's units, with dimensions
+            ``coefficient`` and ``row``. Where draws times rows exceed 2e7, the groups with a number
+            for each row keep every so many draws only, and the attribute ``thinned`` says how many.
         """
         for name, value in {"draws": draws, "warmup": warmup, "chains": chains}.items():
             if value < 1:
                 raise InputError(f"{name} must be 1 or more, not {value}")
+        if method not in METHODS:
+            raise InputError(f"no method '{method}'; there are: {', '.join(METHODS)}")
+        if not 0 < target_accept < 1:
+            raise InputError(f"target_accept must lie between 0 and 1, not {target_accept:g}")
         say = stage or (lambda text: None)
+        bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
-        say(f"compiling and sampling {chains} chains of {warmup} + {draws} draws")
-        mcmc = _sample(self, keys[0], draws, warmup, chains, progress)
-        say("predicting and computing the log-likelihood")
-        samples = mcmc.get_samples(group_by_chain=True)
-        latent = {name: samples[name] for name in ("beta_z", "scale_z", "alpha")}
-        return make_datatree(
-            self.design,
-            self.coordinates,
-            Draws(
-                latent, mcmc.get_extra_fields(group_by_chain=True), *_follow(self, keys[1], latent)
-            ),
-            {"formula": self.formula, "seed": seed, "warmup": warmup},
+        statistics: Mapping[str, Any] = {}
+        rows = len(self.design.y)
+        shape = (1, 1) if method == "map" else (chains, draws)
+        thin = min(thinning(shape[0] * shape[1], rows), shape[1])
+        kept = -(-shape[1] // thin)
+        say("compiling")
+        follow = prepare(self.model, self.data, self.sites, shape[0] * kept, thin)
+        if method == "nuts":
+            say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
+            mcmc = sampler(self.model, draws, warmup, chains, target_accept, bar, self.dense)
+            sites, statistics = run(mcmc, keys[0], self.data)
+        else:
+            say(f"optimising ({method})")
+            part = make_model(*self.setting, copies=rows / (batch_size(method, rows) or rows))
+            sites = approximate(self.model, part, method, keys[0], self.data, (chains, draws), bar)
+        latent = {name: sites[name] for name in self.sites}
+        say(
+            "predicting and computing the log-likelihood"
+            + (f", for one draw in {thin} to save memory" if thin > 1 else "")
         )
-
-
-def _sample(
-    regression: Regression, key: Array, draws: int, warmup: int, chains: int, progress: bool
-) -> MCMC:
-    """Run NUTS."""
-    # the standardised origin is a robust fit: chains start apart, but not far from it
-    kernel = NUTS(regression.model, init_strategy=init_to_uniform(radius=1.0))
-    mcmc = MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="parallel" if jax.local_device_count() >= chains else "vectorized",
-        progress_bar=progress,
-    )
-    mcmc.run(key, **regression.data, extra_fields=_STATISTICS)
-    return mcmc
-
-
-def _follow(
-    regression: Regression, key: Array, latent: dict[str, Array]
-) -> tuple[Array, Array, dict[str, Array]]:
-    """Return the log-likelihood and predictive draws, and as many draws from the prior."""
-    model, x, y = regression.model, regression.data["x"], regression.data["y"]
-    chains, draws = latent["alpha"].shape
-
-    # compiled as one: run step by step, each operation would be compiled on its own
-    @jax.jit
-    def follow(key: Array, latent: dict[str, Array]) -> tuple[Array, Array, dict[str, Array]]:
-        keys = jax.random.split(key)
-        likelihood = log_likelihood(model, latent, x=x, y=y, batch_ndims=2, parallel=True)
-        predictive = Predictive(model, latent, return_sites=["y"], batch_ndims=2, parallel=True)(
-            keys[0], x=x
+        every = {name: np.asarray(value)[:, ::thin] for name, value in latent.items()}
+        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in every.items()}
+        following = follow(keys[1], flat)
+        say("writing the draws in the units of the data")
+        dt = make_datatree(
+            self.setting,
+            Draws(latent, statistics, following, thin),
+            self._attributes(method, seed, warmup, thin),
         )
-        prior = Predictive(
-            model, num_samples=chains * draws, return_sites=list(latent), parallel=True
-        )(keys[1], x=x[:1])
-        return likelihood["y"], predictive["y"], {name: prior[name][None] for name in latent}
+        state.save(dt, split_formulas(self.formula), self._frame)
+        return dt
 
-    return follow(key, latent)
+    def predict(self, dt: DataTree, new_data: Any = None, **options: Any) -> DataArray:
+        """Return predictions of new rows; see :func:`robust_dist.regression.predict`."""
+        return predict(dt, new_data, **options)
+
+    @property
+    def dense(self) -> bool:
+        """Whether NUTS adapts to correlations, as of group-specific effects with the intercept."""
+        effects = sum(term.x.shape[1] * len(term.levels) for term in self.design.groups)
+        return 0 < effects <= 200
+
+    @property
+    def sites(self) -> list[str]:
+        """What the model samples."""
+        names: list[str] = []
+        for name, prior in self.priors.items():
+            if isinstance(prior, float):
+                continue
+            names.append(name if name == self.likelihood.shape else f"{name}_z")
+        return names + [f"{term.name}_offset" for term in self.design.groups]
+
+    def _attributes(self, method: str, seed: int, warmup: int, thin: int) -> dict[str, Any]:
+        formulas = split_formulas(self.formula)
+        attributes: dict[str, Any] = {
+            "formula": formulas[""],
+            "method": method,
+            "seed": seed,
+            "warmup": warmup,
+            **{f"{name}_column": column for name, column in self._columns.items()},
+        }
+        if not isinstance(self.formula, str):
+            attributes["formulas"] = json.dumps(dict(self.formula))
+        if self.dropped:
+            attributes["dropped"] = self.dropped
+        if thin > 1:
+            attributes["thinned"] = thin
+        return attributes

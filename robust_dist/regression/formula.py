@@ -1,15 +1,23 @@
-"""From a formula and a data frame to a response and a design matrix, or a clear error."""
+"""From formulas and a data frame to design matrices, or a clear error."""
 
 import contextlib
 import io
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest, row_name
+from robust_dist.regression.checks import check_design
+from robust_dist.regression.design import Columns, Design, GroupTerm
+from robust_dist.regression.frame import (
+    check_row_values,
+    column_named,
+    is_whole,
+    name_rows,
+    row_values,
+)
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
 # names up among the local variables of whoever called it.
@@ -21,66 +29,211 @@ _FUNCTIONS = {
     },
 }
 
-
-@dataclass(frozen=True)
-class Design:
-    """The numbers of a regression, in the user's own units and double precision."""
-
-    y: np.ndarray
-    """the response, shape (n,)"""
-    x: np.ndarray
-    """the design matrix, shape (n, p)"""
-    response: str
-    coefficients: tuple[str, ...]
-    rows: tuple[Any, ...]
-    """the labels of the rows"""
-
-    @property
-    def intercept(self) -> int | None:
-        """The column that holds the constant, if the formula has one."""
-        return self.coefficients.index("Intercept") if "Intercept" in self.coefficients else None
+_DISTRIBUTIONAL = ("alpha", "sigma")
 
 
-def make_design(formula: str, data: pd.DataFrame) -> Design:
-    """Evaluate a formula in a data frame.
+class Evaluated(NamedTuple):
+    """Formulae's matrices, which remember how to evaluate the formulas in other data."""
+
+    location: Any
+    alpha: Any
+    sigma: Any
+    names: tuple[str, ...]
+    """the columns that predict"""
+
+
+def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
+    """Return the formula of the location under ``""``, and those of alpha and sigma, if any.
+
+    Raises
+    ------
+    InputError
+        If there is no formula of the location, or several.
+    """
+    if isinstance(formula, str):
+        return {"": formula}
+    formulas = {}
+    for name, text in formula.items():
+        alone = text.strip().startswith("~")
+        if name in _DISTRIBUTIONAL and alone:
+            formulas[name] = text.strip().removeprefix("~").strip()
+        elif "" in formulas:
+            raise InputError(
+                f"no formula for '{name}': besides that of the response, alpha and sigma may have "
+                "one, such as {'alpha': '~ x'}"
+            )
+        else:
+            response = name if name.isidentifier() else f"`{name}`"
+            formulas[""] = f"{response} {text.strip()}" if alone else text
+    if "" not in formulas:
+        raise InputError("the formulas name no response; add one such as {'y': 'y ~ x'}")
+    return formulas
+
+
+def make_design(
+    formula: str | Mapping[str, str],
+    data: pd.DataFrame,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    measurement_error: Any = None,
+    drop_missing: bool = False,
+) -> tuple[Design, pd.DataFrame]:
+    """Evaluate formulas in a data frame.
 
     Parameters
     ----------
     formula
-        Such as ``"y ~ x1 + log(x2) + group"``. A name that is no Python identifier goes in
-        backticks.
+        Such as ``"y ~ x1 + log(x2) + (1 | group)"``, or a dictionary of the response's, alpha's and
+        sigma's. A name that is no Python identifier goes in backticks.
     data
-        The columns that the formula names. Strings and categories become indicator columns.
+        The columns that the formulas name. Strings and categories become indicator columns.
+    weights, offset, measurement_error
+        A number for each row, or the column that has them.
+    drop_missing
+        Whether to leave rows with missing values out, instead of refusing them.
+
+    Returns
+    -------
+    tuple
+        The design, and the rows and columns of the data that it was made from.
 
     Raises
     ------
     InputError
         If the formula or the data cannot be used; the message says why.
     """
-    description = _parse(formula)
-    _check_columns(formula, description.var_names, data)
-    matrices = _evaluate(formula, description, data)
-    if matrices.response is None:
+    formulas = split_formulas(formula)
+    names = _names(formulas, data)
+    extra = {
+        what: row_values(what.replace("_", " "), given, data)
+        for what, given in (
+            ("weights", weights),
+            ("offset", offset),
+            ("measurement_error", measurement_error),
+        )
+    }
+    if drop_missing:
+        whole = is_whole(data, names, extra.values())
+        if not whole.any():
+            raise InputError("every row misses some value: nothing is left to fit")
+        data = data[whole]
+        extra = {what: None if values is None else values[whole] for what, values in extra.items()}
+    labels = _only_labels(formulas)
+    for name in names:
+        _check_column(name, data, name in labels)
+    for what, values in extra.items():
+        check_row_values(what.replace("_", " "), values, data)
+    data = data[names]
+    design = _make(evaluate(formulas, data), formulas[""], data, extra)
+    check_design(design, data)
+    return design, data
+
+
+def _names(formulas: Mapping[str, str], data: pd.DataFrame) -> list[str]:
+    """Return the columns that formulas use, all of which there are."""
+    found: dict[str, None] = {}
+    for text in formulas.values():
+        for name in sorted(parse(text).var_names, key=str):
+            if name == "":  # a literal in a call, as the 2 of poly(x, 2)
+                continue
+            if not isinstance(name, str):
+                raise InputError(
+                    f"the formula '{text}' uses the number {name} as a term; "
+                    f"write I({name} * x) for arithmetic"
+                )
+            column_named(name, data)
+            found[name] = None
+    return list(found)
+
+
+def evaluate(formulas: Mapping[str, str], data: pd.DataFrame) -> Evaluated:
+    """Return formulae's matrices of all formulas."""
+    matrices = {name: _evaluate(text, parse(text), data) for name, text in formulas.items()}
+    for name, part in matrices.items():
+        if name and (part.response is not None or part.group is not None or part.common is None):
+            raise InputError(
+                f"the formula of {name}, '~ {formulas[name]}', may have neither a response nor "
+                "group-specific terms"
+            )
+    predicting: dict[str, None] = {}
+    for part in matrices.values():
+        for terms in (part.common, part.group):
+            for term in terms.terms.values() if terms is not None else ():
+                predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
+    return Evaluated(matrices[""], matrices.get("alpha"), matrices.get("sigma"), tuple(predicting))
+
+
+def _make(
+    evaluated: Evaluated, formula: str, data: pd.DataFrame, extra: Mapping[str, np.ndarray | None]
+) -> Design:
+    """Return the design of formulae's matrices."""
+    location = evaluated.location
+    if location.response is None:
         raise InputError(f"the formula '{formula}' names no response; write 'y ~ ...'")
-    if matrices.group is not None:
-        raise InputError(f"group-specific terms are not supported yet; drop them from '{formula}'")
-    if matrices.common is None:
+    if location.common is None:
         raise InputError(f"the formula '{formula}' leaves no coefficient to fit")
-    x = matrices.common.as_dataframe()
-    if any(name.startswith("offset(") for name in x.columns):
-        raise InputError(f"offset() is not supported yet; drop it from '{formula}'")
-    design = Design(
-        y=_response(matrices.response, data),
-        x=np.asarray(x, float),
-        response=matrices.response.name,
-        coefficients=tuple(str(name) for name in x.columns),
+    common = to_columns(location.common)
+    if any(name.startswith("offset(") for name in common.coefficients):
+        raise InputError(
+            f"offset() is no term of the formula '{formula}'; give the offset beside it"
+        )
+    return Design(
+        x=common.x,
+        coefficients=common.coefficients,
+        y=_response(location.response, data),
+        response=location.response.name,
         rows=tuple(data.index.tolist()),
+        groups=to_groups(location.group, data),
+        alpha=evaluated.alpha and to_columns(evaluated.alpha.common),
+        sigma=evaluated.sigma and to_columns(evaluated.sigma.common),
+        **extra,
     )
-    _check_numbers(design, data)
-    return design
 
 
-def _parse(formula: str) -> Any:
+def to_columns(common: Any) -> Columns:
+    """Return formulae's common effects as named columns."""
+    frame = common.as_dataframe()
+    return Columns(np.asarray(frame, float), tuple(str(name) for name in frame.columns))
+
+
+def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
+    """Return formulae's group-specific effects, evaluated in these data."""
+    terms = []
+    for term in group.terms.values() if group is not None else ():
+        x = np.asarray(term.expr.eval_new_data(data), float)
+        intercept = term.kind == "intercept"
+        terms.append(
+            GroupTerm(
+                name=term.name,
+                x=x[:, None] if x.ndim == 1 else x,
+                effects=("1",) if intercept else tuple(map(str, term.expr.labels)),
+                group=term.factor.name,
+                levels=tuple(map(str, term.groups)),
+                index=_level_numbers(term.factor, data),
+            )
+        )
+    return tuple(terms)
+
+
+def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
+    """Return the number of each row's level; those that the fit has not seen come after."""
+    values, codes = [], []
+    for component in factor.components:
+        called = hasattr(component, "call")
+        column = component.call.eval(data, component.env) if called else data[component.name]
+        values.append(np.asarray(column))
+        codes.append(pd.Index(component.levels).get_indexer(pd.Index(values[-1])))
+    known = np.all([code >= 0 for code in codes], axis=0)
+    sizes = tuple(len(component.levels) for component in factor.components)
+    numbers = np.empty(len(data), int)
+    numbers[known] = np.ravel_multi_index([code[known] for code in codes], sizes)
+    labels = pd.Series(zip(*(value[~known] for value in values), strict=True), dtype=object)
+    numbers[~known] = np.prod(sizes, dtype=int) + pd.factorize(labels)[0]
+    return numbers
+
+
+def parse(formula: str) -> Any:
     """Return formulae's description of the model."""
     from formulae.parser import ParseError, Parser
     from formulae.resolver import Resolver, ResolverError
@@ -106,40 +259,35 @@ def _parse(formula: str) -> Any:
     return description if isinstance(description, Model) else Model(description)
 
 
-def _check_columns(formula: str, names: set[Any], data: pd.DataFrame) -> None:
-    """Refuse names that are no columns, and columns with missing or misread values."""
-    for name in sorted(names, key=str):
-        if name == "":  # a literal in a call, as the 2 of poly(x, 2)
-            continue
-        if not isinstance(name, str):
-            raise InputError(
-                f"the formula '{formula}' uses the number {name} as a term; "
-                f"write I({name} * x) for arithmetic"
-            )
-        if name not in data.columns:
-            known = ", ".join(map(str, data.columns))
-            suggestion = nearest(name, map(str, data.columns)) or ";"
-            raise InputError(f"no column '{name}' in the data{suggestion} There are: {known}")
-        _check_column(name, data)
+def _only_labels(formulas: Mapping[str, str]) -> set[str]:
+    """Return the columns that do nothing but name the levels of groups."""
+    factors: set[str] = set()
+    others: set[str] = set()
+    for text in formulas.values():
+        description = parse(text)
+        for term in description.group_terms:
+            factors |= term.factor.var_names
+            others |= term.expr.var_names
+        for term in description.common_terms:
+            others |= term.var_names
+    return factors - others
 
 
-def _check_column(name: str, data: pd.DataFrame) -> None:
+def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
     """Refuse missing values, and a column of numbers that one stray word turned into labels."""
     column = data[name]
-    if isinstance(column, pd.DataFrame):
-        raise InputError(f"the data have several columns named '{name}'; rename them")
     missing = np.flatnonzero(column.isna())
     if missing.size:
         raise InputError(
-            f"column '{name}' has no value (NaN) in {_rows(data, missing)}; "
+            f"column '{name}' has no value (NaN) in {name_rows(data, missing)}; "
             "fill it in or delete the row"
         )
-    if pd.api.types.is_string_dtype(column.dtype):
+    if pd.api.types.is_string_dtype(column.dtype) and not labels:
         words = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())
         if words.size < len(column) / 2:
             raise InputError(
                 f"column '{name}' holds '{column.iloc[words[0]]}', which is no number, "
-                f"in {_rows(data, words)}; correct it or delete the row"
+                f"in {name_rows(data, words)}; correct it or delete the row"
                 if words.size
                 else f"column '{name}' holds numbers as text; convert it first"
             )
@@ -176,49 +324,34 @@ def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
     return values.astype(float)
 
 
-def _rows(data: pd.DataFrame, positions: np.ndarray) -> str:
-    """Return the name of the first of these rows, and how many more there are."""
-    more = f" and {positions.size - 1} more" if positions.size > 1 else ""
-    return row_name(data, int(positions[0])) + more
+def evaluate_new(
+    evaluated: Evaluated, data: pd.DataFrame
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, tuple[GroupTerm, ...]]:
+    """Return the design matrices of loc, alpha and sigma in new data, and the groups' terms.
 
-
-def _check_numbers(design: Design, data: pd.DataFrame) -> None:
-    """Refuse what no regression can be fitted to."""
-    n, p = design.x.shape
-    columns = {design.response: design.y, **dict(zip(design.coefficients, design.x.T, strict=True))}
-    for name, values in columns.items():
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            what = "no number (NaN)" if np.isnan(values[bad[0]]) else "an infinite value"
-            raise InputError(
-                f"'{name}' is {what} in {_rows(data, bad)}; correct it or delete the row"
-            )
-    if n < p:
-        raise InputError(f"fewer rows ({n}) than coefficients ({p}); simplify the formula")
-    if np.ptp(design.y) == 0:
-        raise InputError(f"the response '{design.response}' is constant: there is nothing to fit")
-    _check_rank(design)
-    if n == p:
-        raise InputError(
-            f"as many coefficients as rows ({n}): the fit passes through every point and leaves "
-            "no noise to learn from; simplify the formula"
-        )
-
-
-def _check_rank(design: Design) -> None:
-    """Refuse a column that the columns before it determine."""
-    size = np.abs(design.x).max(axis=0)
-    constant = np.ptp(design.x, axis=0) == 0
-    for column, name in enumerate(design.coefficients):
-        redundant = design.intercept is not None and column != design.intercept
-        if size[column] == 0 or (constant[column] and redundant):
-            raise InputError(f"column '{name}' of the design is constant; drop it from the formula")
-    upper = np.linalg.qr(design.x / size, mode="r")
-    norm = np.linalg.norm(upper, axis=0)
-    # what rounding leaves of a column that is an exact combination of those before it
-    dependent = np.flatnonzero(np.abs(np.diag(upper)) <= 1e-12 * norm)
-    if dependent.size:
-        raise InputError(
-            f"the design is rank-deficient: column '{design.coefficients[dependent[0]]}' is a "
-            "combination of the columns before it; drop it from the formula"
-        )
+    Raises
+    ------
+    InputError
+        If a column is missing or misses a value, or holds a category that was not there before.
+    """
+    for name in evaluated.names:
+        _check_column(name, pd.DataFrame({name: column_named(name, data)}), True)
+    matrices: list[Any] = []
+    for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
+        if part is None:
+            matrices.append(None)
+            continue
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+                x = np.asarray(part.common.evaluate_new_data(data).design_matrix, float)
+        except Exception as error:
+            # as in _evaluate
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"cannot evaluate the formula in the new data: {reason}") from None
+        names = to_columns(part.common).coefficients
+        for column, values in zip(names, x.T, strict=True):
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                raise InputError(f"'{column}' is not finite in {name_rows(data, bad)}")
+        matrices.append(x)
+    return matrices[0], matrices[1], matrices[2], to_groups(evaluated.location.group, data)

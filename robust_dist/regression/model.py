@@ -1,49 +1,205 @@
 """The regression as a plain NumPyro model: the only place that calls ``numpyro.sample``."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 from jax import Array
+from jax.nn import sigmoid
 from jax.typing import ArrayLike
 from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
-from robust_dist import GeneralRobust
-from robust_dist.regression.standardize import Standardization
+from robust_dist import scale_from_orthogonal
+from robust_dist.regression.design import Design
+from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.priors import Prior
+from robust_dist.regression.standardize import Axes, Standardization
 
 
 def make_model(
-    priors: Mapping[str, dist.Distribution], coordinates: Standardization
+    design: Design,
+    coordinates: Standardization,
+    likelihood: Likelihood,
+    priors: Mapping[str, Prior],
+    copies: float = 1.0,
 ) -> Callable[..., None]:
-    """Return the model function ``model(x, y=None)``.
+    """Return the model function, whose arguments are those of :func:`make_data`.
 
-    It takes the standardised design and response and samples ``beta_z``, ``scale_z`` and ``alpha``;
-    ``beta`` and ``scale`` are the same in the user's units.
+    It takes the standardised design and response and samples ``beta_z``, the shape, the scales
+    (``sigma_z`` or ``scale_z``), and for each group-specific term its standard deviation and
+    standardised effects; names without ``_z`` are the same in the user's units.
+
+    Parameters
+    ----------
+    design, coordinates, likelihood, priors
+        What to model.
+    copies
+        How many rows each row stands for, as in a random part of the data.
     """
-    unit, scale = coordinates.unit, coordinates.scale
-    beta_prior = _moved(priors["beta"], -coordinates.fit / unit, 1 / unit)
-    scale_prior = _moved(priors["scale"], 0.0, 1 / scale)
+    moved = _in_sampler_units(design, coordinates, priors, likelihood)
+    noise = coordinates.noise
+    # log sigma at the sampler's zero, over that of the sampler's unit
+    sigma_shift = 0.0 if not coordinates.sigma else coordinates.sigma.fit.max() - np.log(noise)
+    if coordinates.sigma and coordinates.sigma.intercept is None:
+        sigma_shift = -np.log(noise)
 
-    def model(x: Array, y: ArrayLike | None = None) -> None:
-        n, p = x.shape
-        with numpyro.plate("coefficient", p):
-            beta = numpyro.sample("beta_z", beta_prior)
-        c = numpyro.sample("scale_z", scale_prior)
-        alpha = numpyro.sample("alpha", priors["alpha"])
-        with numpyro.plate("row", n):
-            numpyro.sample("y", GeneralRobust(alpha, x @ beta, c), obs=y)
-        numpyro.deterministic("beta", coordinates.coefficients(beta))
-        numpyro.deterministic("scale", scale * c)
+    def parameter(name: str, unit: float = 1.0) -> ArrayLike:
+        """Return a scalar parameter in the sampler's units."""
+        prior = moved[name]
+        if not isinstance(prior, dist.Distribution):
+            return jnp.asarray(prior, jnp.result_type(float))
+        if name == likelihood.shape:
+            return numpyro.sample(name, prior)
+        value = numpyro.sample(f"{name}_z", prior)
+        numpyro.deterministic(name, unit * value)
+        return value
+
+    def coefficients(name: str, axes: Axes) -> Array:
+        with numpyro.plate(f"coefficient{name.removeprefix('beta')}", axes.fit.size):
+            z = numpyro.sample(f"{name}_z", moved[name])
+        numpyro.deterministic(name, axes.coefficients(z))
+        return z
+
+    def model(
+        x: Array,
+        y: ArrayLike | None = None,
+        *,
+        x_alpha: Array | None = None,
+        x_sigma: Array | None = None,
+        group_x: Mapping[str, Array] | None = None,
+        group_index: Mapping[str, Array] | None = None,
+        error: Array | None = None,
+        weights: Array | None = None,
+        keep: Array | None = None,
+    ) -> None:
+        beta = coefficients("beta", coordinates)
+        effects = {
+            term.name: _group_effects(term.name, unit, centering, moved)
+            for term, unit, centering in zip(
+                design.groups, coordinates.group_units, coordinates.centering, strict=True
+            )
+        }
+        parameters: dict[str, Any] = {}
+        if coordinates.alpha:
+            beta_alpha = coefficients("beta_alpha", coordinates.alpha)
+        elif likelihood.shape:
+            parameters[likelihood.shape] = parameter(likelihood.shape)
+        if coordinates.sigma:
+            beta_sigma = coefficients("beta_sigma", coordinates.sigma)
+        else:
+            for name in likelihood.scales:
+                parameters[name] = parameter(name, noise)
+        if {"alpha", "sigma"} <= parameters.keys():
+            scale = scale_from_orthogonal(parameters["alpha"], parameters["sigma"])
+            numpyro.deterministic("scale", noise * scale)
+
+        loc = x @ beta
+        for name, effect in effects.items():
+            assert group_x is not None
+            assert group_index is not None
+            loc = loc + (group_x[name] * effect[:, group_index[name]].T).sum(-1)
+        if coordinates.alpha:
+            assert x_alpha is not None
+            parameters["alpha"] = alpha_of_link(x_alpha @ beta_alpha)
+        if coordinates.sigma:
+            assert x_sigma is not None
+            parameters[likelihood.scales[0]] = jnp.exp(x_sigma @ beta_sigma + sigma_shift)
+        if error is not None:
+            for name in likelihood.scales:
+                parameters[name] = parameters[name] * error
+        law = likelihood.law(loc=loc, **parameters)
+        if keep is not None:
+            law = law.mask(keep)
+        counts = copies if weights is None else copies * weights
+        with numpyro.plate("row", x.shape[0]), numpyro.handlers.scale(scale=counts):
+            numpyro.sample("y", law, obs=y)
 
     return model
 
 
-def _moved(
-    prior: dist.Distribution, loc: np.ndarray | float, scale: np.ndarray | float
-) -> dist.Distribution:
-    """Return the law of ``loc + scale * b`` for b drawn from the prior."""
+def alpha_of_link(value: ArrayLike) -> Array:
+    """Return the alpha whose log(alpha/(2 - alpha)) is this, between 0 and 2."""
+    return 2 * sigmoid(value)
+
+
+def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
+    """Return the keyword arguments of the model, in single precision."""
+    data = {
+        "x": coordinates.x,
+        "y": coordinates.y,
+        "x_alpha": coordinates.alpha and coordinates.alpha.x,
+        "x_sigma": coordinates.sigma and coordinates.sigma.x,
+        "error": coordinates.error,
+        "weights": design.weights,
+    }
+    arguments: dict[str, Any] = {
+        name: np.asarray(values, np.float32) for name, values in data.items() if values is not None
+    }
+    if design.groups:
+        units = zip(design.groups, coordinates.group_units, strict=True)
+        arguments["group_x"] = {
+            term.name: np.asarray(term.x * (unit / coordinates.scale), np.float32)
+            for term, unit in units
+        }
+        arguments["group_index"] = {
+            term.name: term.index.astype(np.int32) for term in design.groups
+        }
+    return arguments
+
+
+def _group_effects(
+    name: str, unit: np.ndarray, centering: np.ndarray, moved: Mapping[str, Prior]
+) -> Array:
+    """Return the effects of a term in the sampler's units, shape (k, levels).
+
+    Non-centered where the data say little of an effect, centered where they say much, and in
+    between by degrees: either way what NUTS moves along is nearly independent of the standard
+    deviation (Papaspiliopoulos, Roberts and Skold, Statistical Science 22, 2007).
+    """
+    prior = moved[f"{name}_sigma"]
+    if isinstance(prior, dist.Distribution):
+        law = prior.expand([unit.size]).to_event(1)
+        sd = numpyro.sample(f"{name}_sigma_z", law)
+        numpyro.deterministic(f"{name}_sigma", unit * sd)
+    else:
+        sd = jnp.asarray(prior, jnp.result_type(float))
+    spread = jnp.broadcast_to(sd[:, None], centering.shape)
+    offset = numpyro.sample(f"{name}_offset", dist.Normal(0, spread**centering).to_event(2))
+    effects = spread ** (1 - centering) * offset
+    numpyro.deterministic(name, unit[:, None] * effects)
+    return effects
+
+
+def _in_sampler_units(
+    design: Design,
+    coordinates: Standardization,
+    priors: Mapping[str, Prior],
+    likelihood: Likelihood,
+) -> dict[str, Any]:
+    """Return the priors of what is sampled."""
+    moved: dict[str, Any] = {}
+    axes = {"beta": coordinates, "beta_alpha": coordinates.alpha, "beta_sigma": coordinates.sigma}
+    units = {
+        f"{t.name}_sigma": u for t, u in zip(design.groups, coordinates.group_units, strict=True)
+    }
+    for name, prior in priors.items():
+        axis = axes.get(name)
+        if name == likelihood.shape:
+            moved[name] = prior
+        elif axis is not None:
+            moved[name] = _moved(prior, -axis.fit / axis.unit, 1 / axis.unit)
+        else:
+            moved[name] = _moved(prior, 0.0, 1 / units.get(name, coordinates.noise))
+    return moved
+
+
+def _moved(prior: Prior, loc: np.ndarray | float, scale: np.ndarray | float) -> Any:
+    """Return the law of ``loc + scale * b`` for b drawn from the prior, or that number."""
+    if not isinstance(prior, dist.Distribution):
+        return loc + scale * prior
     affine = AffineTransform(
         jnp.asarray(loc, jnp.result_type(float)),
         jnp.asarray(scale, jnp.result_type(float)),

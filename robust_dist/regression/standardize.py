@@ -5,11 +5,12 @@ each column of the design, the sampler sees
 
 .. math::
 
-    \tilde y = (y - X \hat\beta)/s, \qquad \tilde X = (X - m)/u, \qquad
+    \tilde y = (y - o - X \hat\beta)/s, \qquad \tilde X = (X - m)/u, \qquad
     \tilde\beta_j = (\beta_j - \hat\beta_j)\, u_j/s,
 
-so that y of 1e6, x of 1e-3 and residuals of 1e-6 of y all fit in single precision. The map is
-affine and undone in double precision: it changes no result, only rounding and the step size.
+with o the offset, so that y of 1e6, x of 1e-3 and residuals of 1e-6 of y all fit in single
+precision. The map is affine and undone in double precision: it changes no result, only rounding and
+the step size.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from robust_dist._errors import InputError
-from robust_dist.regression.formula import Design
+from robust_dist.regression.design import Columns, Design, GroupTerm
+
+# the starting fit needs no more rows than this
+_ROWS = 100_000
 
 
 def spreads(values: np.ndarray, center: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -31,29 +35,18 @@ def spreads(values: np.ndarray, center: np.ndarray | float) -> tuple[np.ndarray,
 
 
 @dataclass(frozen=True)
-class Standardization:
-    """The affine map between the user's units and the sampler's."""
+class Axes:
+    """The affine map between the user's coefficients of a design and the sampler's."""
 
     fit: np.ndarray
-    """the robust fit, shape (p,); for the intercept, its value at the centre"""
+    """where the sampler's are zero, shape (p,); for the intercept, the value at the centre"""
     center: np.ndarray
     """m, shape (p,); zero for the intercept, and throughout if there is none"""
-    spread: np.ndarray
-    """u, shape (p,); one for the intercept"""
-    scale: float
-    """s, the median absolute residual of the fit"""
+    unit: np.ndarray
+    """the change of a coefficient for one unit of the sampler's, shape (p,)"""
     intercept: int | None
     x: np.ndarray
     """the standardised design"""
-    y: np.ndarray
-    """the standardised response"""
-    fitted: np.ndarray
-    """the robust fit's value for each row"""
-
-    @property
-    def unit(self) -> np.ndarray:
-        """The change of a coefficient for one unit of the sampler's, s/u."""
-        return self.scale / self.spread
 
     def coefficients(self, z):  # type: ignore[no-untyped-def]
         """Return the user's coefficients of the sampler's, along the last axis.
@@ -65,6 +58,29 @@ class Standardization:
             return beta
         at_zero = (np.arange(self.fit.size) == self.intercept).astype(float)
         return beta - (beta @ self.center)[..., None] * at_zero
+
+
+@dataclass(frozen=True)
+class Standardization(Axes):
+    """The map between the user's units and the sampler's, of everything."""
+
+    scale: float
+    """s, the median absolute residual of the fit"""
+    noise: float
+    """the user's unit of the scale parameter: s, or, with measurement errors, that per error"""
+    y: np.ndarray
+    """the standardised response"""
+    fitted: np.ndarray
+    """the robust fit's value for each row, offset included"""
+    error: np.ndarray | None
+    """what multiplies the sampler's scale in each row"""
+    alpha: Axes | None
+    sigma: Axes | None
+    group_units: tuple[np.ndarray, ...]
+    """the user's unit of each effect of each group-specific term, shape (k,)"""
+    centering: tuple[np.ndarray, ...]
+    """from 0, where effects are sampled in units of their standard deviation, to 1, in the
+    sampler's; shape (k, levels)"""
 
     def response(self, z: np.ndarray) -> np.ndarray:
         """Return values of the response, rows along the last axis, in the user's units."""
@@ -79,32 +95,114 @@ def standardize(design: Design) -> Standardization:
     InputError
         If the formula fits the data exactly, so that there is no noise.
     """
-    slopes = np.arange(design.x.shape[1]) != design.intercept
-    # without an intercept the columns cannot be shifted, only scaled
-    center = np.zeros(slopes.size)
-    if design.intercept is not None:
-        center[slopes] = np.median(design.x[:, slopes], axis=0)
-    spread, fallback = spreads(design.x, center)
-    spread = np.where(slopes, np.where(spread > 0, spread, fallback), 1.0)
+    center, spread = _center_and_spread(design)
     x = (design.x - center) / spread
-    coefficients = least_absolute(x, design.y)
-    fitted = x @ coefficients
+    offset = 0.0 if design.offset is None else design.offset
+    error = np.ones_like(design.y) if design.measurement_error is None else design.measurement_error
+    step = -(-design.y.size // _ROWS)
+    sample = slice(None, None, step)
+    coefficients = least_absolute(
+        (x / error[:, None])[sample], ((design.y - offset) / error)[sample]
+    )
+    fitted = x @ coefficients + offset
     residuals = design.y - fitted
-    scale = _residual_scale(residuals, x.shape[1])
+    skip = x.shape[1]
+    scale = _residual_scale(residuals, skip)
     if scale <= 1e-12 * np.abs(design.y).max():
         raise InputError(
             f"the formula fits '{design.response}' exactly: there is no noise to learn from"
         )
+    within, effects = _without_groups(residuals, design.groups)
+    levels = sum(found.size for found in effects)
+    if design.groups:
+        scale = _residual_scale(within, min(skip + levels, residuals.size // 2)) or scale
+    noise = scale
+    if design.measurement_error is not None:
+        noise = _residual_scale(within / error, min(skip + levels, residuals.size // 2))
     return Standardization(
         fit=coefficients / spread,
         center=center,
-        spread=spread,
-        scale=scale,
+        unit=scale / spread,
         intercept=design.intercept,
         x=x,
+        scale=scale,
+        noise=noise,
         y=residuals / scale,
         fitted=fitted,
+        error=None if design.measurement_error is None else error * (noise / scale),
+        alpha=None if design.alpha is None else _axes(design.alpha, 0.0),
+        # a Normal's standard deviation is 1.48 times its median absolute residual
+        sigma=None if design.sigma is None else _axes(design.sigma, np.log(1.4826 * noise)),
+        group_units=tuple(scale / root_mean_square(term.x) for term in design.groups),
+        centering=tuple(
+            _centering(term, found, 1.4826 * scale)
+            for term, found in zip(design.groups, effects, strict=True)
+        ),
     )
+
+
+def root_mean_square(x: np.ndarray) -> np.ndarray:
+    """Return the size of each column, which is 1 for a constant 1."""
+    return np.sqrt((x**2).mean(axis=0))
+
+
+def _center_and_spread(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Return m and u of each column, 0 and 1 for the intercept."""
+    slopes = np.arange(columns.x.shape[1]) != columns.intercept
+    # without an intercept the columns cannot be shifted, only scaled
+    center = np.zeros(slopes.size)
+    if columns.intercept is not None:
+        center[slopes] = np.median(columns.x[:, slopes], axis=0)
+    spread, fallback = spreads(columns.x, center)
+    return center, np.where(slopes, np.where(spread > 0, spread, fallback), 1.0)
+
+
+def _axes(columns: Columns, middle: float) -> Axes:
+    """Return the coordinates of a linear predictor that is about ``middle``."""
+    center, spread = _center_and_spread(columns)
+    return Axes(
+        fit=np.where(np.arange(spread.size) == columns.intercept, middle, 0.0),
+        center=center,
+        unit=1 / spread,
+        intercept=columns.intercept,
+        x=(columns.x - center) / spread,
+    )
+
+
+def _without_groups(
+    residuals: np.ndarray, groups: tuple[GroupTerm, ...]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the residuals less what varies from group to group, roughly, and that, by term.
+
+    Each effect is the median of the ratios of residual and column in its group, term by term, a few
+    times over.
+    """
+    import pandas as pd
+
+    within = residuals.copy()
+    effects = [np.zeros((len(term.effects), len(term.levels))) for term in groups]
+    for _ in range(5 if groups else 0):
+        for term, found in zip(groups, effects, strict=True):
+            for column, x in enumerate(term.x.T):
+                ratios = pd.Series(within / np.where(x == 0, np.nan, x))
+                medians = ratios.groupby(term.index).median()
+                step = medians.reindex(range(len(term.levels))).fillna(0.0).to_numpy()
+                found[column] += step
+                within = within - x * step[term.index]
+    return within, effects
+
+
+def _centering(term: GroupTerm, effects: np.ndarray, noise: float) -> np.ndarray:
+    """Return how centered to sample each effect, shape (k, levels): its share of information.
+
+    That of the data over that of the data and the group's law together, with the spread of the
+    rough effects for the law's.
+    """
+    spread = 1.4826 * np.median(np.abs(effects), axis=1, keepdims=True)
+    data = np.zeros_like(effects)
+    for column, x in enumerate(term.x.T):
+        np.add.at(data[column], term.index, (x / noise) ** 2)
+    return data * spread**2 / (1 + data * spread**2)
 
 
 def _residual_scale(residuals: np.ndarray, coefficients: int) -> float:

@@ -1,0 +1,303 @@
+"""A page with all of a fit or a comparison, pictures included, that opens without a network."""
+
+import base64
+import html
+import io
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from xarray import DataTree
+
+from robust_dist import diagnostics, plots
+from robust_dist.diagnostics.sampling import summary_texts
+from robust_dist.regression import Comparison
+
+# of very many predictors the first stand for all
+_PARTIAL = 8
+_OUTLIERS = 20
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #8886; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8884; }
+thead th { border-bottom: 2px solid #8888; }
+tbody th { text-align: left; }
+figure { margin: 1rem 0; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.grid { column-gap: 1rem; }
+img { max-width: 100%; height: auto; background: white; }
+figcaption { font-size: .9rem; opacity: .8; }
+.warning { border-left: .3rem solid #D55E00; padding: .3rem .8rem; margin: .8rem 0; }
+pre { overflow-x: auto; padding: .6rem; background: #8882; }
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and what it shows."""
+
+    png: bytes
+    caption: str
+
+
+def fit_pictures(dt: DataTree) -> dict[str, Picture]:
+    """Return the pictures of a fit by name, those that the fit has."""
+    found = {}
+    if "alpha" in dt["posterior"].dataset:
+        figure = _figure()
+        plots.plot_alpha(dt, figure.add_subplot())
+        found["alpha"] = _picture(figure, "The posterior of alpha against its prior.")
+    figure = _figure()
+    plots.plot_fit(dt, figure.add_subplot())
+    found["fit"] = _picture(figure, "The data and the fit, each row coloured by its weight.")
+    for name, plot, caption in (
+        (
+            "weights",
+            plots.plot_weights,
+            "How much each row counts, by how far it lies off the fit.",
+        ),
+        (
+            "tails",
+            plots.plot_tails,
+            "Rows against the fitted law: on the diagonal, and within the band, the law fits.",
+        ),
+    ):
+        figure = _figure()
+        plot(dt, figure.add_subplot())
+        found[name] = _picture(figure, caption)
+    slopes = [
+        str(name) for name in dt["posterior"].dataset["coefficient"].values if name != "Intercept"
+    ]
+    if len(slopes) > 1:
+        for name in slopes[:_PARTIAL]:
+            figure = _figure()
+            plots.plot_fit(dt, figure.add_subplot(), predictor=name)
+            found[f"partial {name}"] = _picture(figure, f"Partial residuals of {name}.")
+    return found
+
+
+def fit_report(
+    dt: DataTree,
+    heading: str,
+    pictures: Mapping[str, Picture],
+    outliers: pd.DataFrame,
+    comparison: Comparison | None,
+    problems: Sequence[str],
+    priors: str,
+) -> str:
+    """Return the page of a fit.
+
+    Parameters
+    ----------
+    dt
+        The fit.
+    heading
+        The formula, and what was fitted to how much.
+    pictures
+        What ``fit_pictures`` drew.
+    outliers
+        What ``diagnostics.outliers`` found.
+    comparison
+        With other likelihoods, if there is one.
+    problems
+        What the user is warned of.
+    priors
+        The priors in words.
+    """
+    partial = [name for name in pictures if name.startswith("partial ")]
+    tails = diagnostics.tail_summary(dt)
+    sections = [
+        _warnings(problems),
+        _section(
+            "Posterior",
+            _table(summary_texts(diagnostics.summary(dt))),
+            _divergences(dt),
+        ),
+        _section("Data and fit", _image(pictures["fit"])),
+        _section(
+            "Predictors one by one",
+            f'<div class="grid">{"".join(_image(pictures[name]) for name in partial)}</div>',
+        )
+        if partial
+        else "",
+        _section(
+            "Tails",
+            _paragraph(diagnostics.read_tails(dt)),
+            _image(pictures["alpha"]) if "alpha" in pictures else "",
+            _table(tails.map(_share)),
+            _paragraph(
+                "A proportion is that of rows to come. sigma is the standard deviation of the "
+                "Normal law with the quartiles of the noise, about 1.48 times the median absolute "
+                "residual."
+            ),
+            _image(pictures["tails"]),
+        ),
+        _section(
+            "Outliers",
+            _paragraph(diagnostics.name_outliers(outliers)),
+            _table(_outlier_text(outliers)),
+            _paragraph(
+                f"The {min(_OUTLIERS, len(outliers))} rows farthest off the fit, of "
+                f"{len(outliers)}. The residual is in sigmas; the weight runs from 0 (ignored) to "
+                "1 (counted in full); pit is the probability of a smaller response; a row of "
+                "Pareto-k above 0.7 is one without which the posterior may lie elsewhere."
+            ),
+            _image(pictures["weights"]),
+        ),
+        _compared(comparison) if comparison is not None else "",
+        _section("Priors", f"<pre>{html.escape(priors)}</pre>"),
+        _run(dt, ("likelihood", dt.attrs["likelihood"])),
+    ]
+    return _page(heading, sections)
+
+
+def comparison_picture(comparison: Comparison) -> Picture:
+    """Return the picture of a comparison."""
+    figure = _figure()
+    plots.plot_comparison(comparison, figure.add_subplot())
+    return _picture(figure, "How much worse each likelihood predicts than the best.")
+
+
+def comparison_report(comparison: Comparison, picture: Picture, problems: Sequence[str]) -> str:
+    """Return the page of a comparison."""
+    first = next(iter(comparison.fits.values()))
+    rows = first["observed_data"].sizes["row"]
+    sections = [_warnings(problems), _compared(comparison, picture), _run(first)]
+    return _page(f"{first.attrs['formula']}   ({rows} rows)", sections)
+
+
+def _figure() -> Figure:
+    return Figure(figsize=(7.0, 4.6), layout="constrained")
+
+
+def _picture(figure: Figure, caption: str) -> Picture:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return Picture(buffer.getvalue(), caption)
+
+
+def _page(title: str, sections: Iterable[str]) -> str:
+    """Return a page with everything inside it."""
+    text = html.escape(title)
+    body = "\n".join(filter(None, sections))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # nothing is to be fetched, whatever a column may be called
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">\n"
+        f"<title>{text}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{text}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _section(heading: str, *parts: str) -> str:
+    body = "\n".join(filter(None, parts))
+    return f"<section>\n<h2>{html.escape(heading)}</h2>\n{body}\n</section>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def _warnings(problems: Sequence[str]) -> str:
+    return "\n".join(
+        f'<p class="warning"><strong>Warning:</strong> {html.escape(problem)}</p>'
+        for problem in problems
+    )
+
+
+def _image(picture: Picture) -> str:
+    data = base64.b64encode(picture.png).decode("ascii")
+    caption = html.escape(picture.caption, quote=True)
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _table(table: pd.DataFrame) -> str:
+    """Return a table of texts, which scrolls by itself where the screen is narrow."""
+    return f'<div class="wide">{table.rename_axis(None).to_html(border=0, na_rep="")}</div>'
+
+
+def _share(value: float) -> str:
+    """Return a proportion to three digits."""
+    return "" if np.isnan(value) else f"{value:.3g}"
+
+
+def _outlier_text(outliers: pd.DataFrame) -> pd.DataFrame:
+    """Return the first rows of the table of outliers as text."""
+    top = outliers.head(_OUTLIERS).drop(columns="outlier")
+    formats = {
+        "observed": "{:.5g}",
+        "residual": "{:+.1f}",
+        "weight": "{:.2f}",
+        "pit": "{:.3g}",
+        "leverage": "{:.2f}",
+        "pareto_k": "{:.2f}",
+    }
+    text = pd.DataFrame(index=top.index.astype(str))
+    for name, form in formats.items():
+        text[name] = ["" if np.isnan(value) else form.format(value) for value in top[name]]
+    return text.rename(columns={"pareto_k": "Pareto-k"})
+
+
+def _divergences(dt: DataTree) -> str:
+    if "sample_stats" not in dt.children:
+        return _paragraph(f"Not sampled, but approximated ({dt.attrs['method']}).")
+    return _paragraph(f"Divergences: {diagnostics.divergences(dt)}.")
+
+
+def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
+    """Return the section of a comparison."""
+    table = comparison.table[["elpd", "se", "elpd_diff", "dse", "weight"]]
+    coefficients = comparison.coefficients.map(lambda value: f"{value:.4g}")
+    return _section(
+        "Likelihoods compared",
+        _paragraph(comparison.verdict),
+        _image(picture or comparison_picture(comparison)),
+        _table(table.map(lambda value: f"{value:.2f}")),
+        _paragraph(
+            "elpd is the expected log density of new rows, by leave-one-out cross-validation; dse "
+            "the standard error of its difference from the best; weight that of stacking."
+        ),
+        _table(coefficients),
+        *(_paragraph(note) for note in comparison.notes),
+    )
+
+
+def _run(dt: DataTree, *facts: tuple[str, object]) -> str:
+    """Return what is needed to repeat the run."""
+    sizes = dt["posterior"].sizes
+    rows = {
+        "data": dt.attrs.get("data", ""),
+        **dict(facts),
+        "formula": dt.attrs["formula"],
+        **{
+            name.removesuffix("_column").replace("_", " "): value
+            for name, value in ((str(key), value) for key, value in dt.attrs.items())
+            if name == "formulas" or name.endswith("_column")
+        },
+        "method": dt.attrs["method"],
+        "chains": sizes["chain"],
+        "draws per chain": sizes["draw"],
+        "warm-up": dt.attrs["warmup"],
+        "seed": dt.attrs["seed"],
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("robust-dist", "numpyro", "jax", "arviz", "numpy")},
+    }
+    lines = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        for name, value in rows.items()
+    )
+    return _section("Run", f'<div class="wide"><table><tbody>{lines}</tbody></table></div>')

@@ -1,0 +1,204 @@
+"""``robust-dist fit``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust_dist._errors import InputError
+from robust_dist.cli._folder import output_folder
+from robust_dist.cli._priors import read_priors
+from robust_dist.cli._session import (
+    all_formulas,
+    find_data,
+    print_json,
+    row_arguments,
+    sampling_arguments,
+    teller,
+    versions,
+    warn,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from xarray import DataTree
+
+    from robust_dist.regression import Comparison
+
+OUTPUTS = ("posterior.nc", "alpha.png", "fit.png", "report.html")
+# more effects of single groups than this are left to the file
+_EFFECTS = 20
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fit, print and write."""
+    data, formula = find_data(options.data, options.formula)
+    if options.compare and options.method != "nuts":
+        raise InputError("--compare needs draws of NUTS; leave --method out")
+    with output_folder(options.out, Path(options.data).stem, options.force, OUTPUTS) as (
+        folder,
+        drafts,
+    ):
+        document = _fit_into(options, data, formula, drafts)
+        written = [name for name in OUTPUTS if (drafts / name).exists()]
+    if options.json:
+        print_json({**document, "files": [str(folder / name) for name in written]})
+    else:
+        print(f"\nwritten to {folder}: {', '.join(written)}")
+
+
+def _fit_into(
+    options: argparse.Namespace, data: "pd.DataFrame", formula: str, folder: Path
+) -> dict[str, Any]:
+    """Fit the regression, print what came of it, write the outputs and return what was found."""
+    say = teller(options.quiet)
+    say("loading JAX, NumPyro and ArviZ")
+    from robust_dist import diagnostics
+
+    dt, comparison, priors = _fitted(options, data, formula)
+    say("summarising and drawing")
+    dt.attrs["data"] = options.data
+    table = diagnostics.outliers(dt)
+    if not options.json:
+        _print(dt, table, comparison)
+    problems = diagnostics.sampling_problems(dt) + diagnostics.leverage_problems(dt)
+    warn(problems)
+    _write(dt, folder, table, comparison, problems, priors)
+    return _document(dt, table, comparison, problems, priors)
+
+
+def _fitted(
+    options: argparse.Namespace, data: "pd.DataFrame", formula: str
+) -> "tuple[DataTree, Comparison | None, str]":
+    """Return the fit, the comparison if one is asked for, and the priors in words."""
+    from robust_dist.regression import Regression, compare
+
+    say = teller(options.quiet)
+    priors = read_priors(options.prior)
+    if options.alpha is not None:
+        if "alpha" in priors:
+            raise InputError("--alpha fixes alpha; leave --prior alpha=... out")
+        priors["alpha"] = options.alpha
+    formulas, arguments = all_formulas(options, formula), row_arguments(options)
+    regression = Regression(formulas, data, options.likelihood, priors, **arguments)
+    words = str(regression.priors)
+    if regression.dropped:
+        say(f"leaving out {regression.dropped} of {len(data)} rows, which have missing values")
+    sampling = sampling_arguments(options)
+    others = [name for name in dict.fromkeys(options.compare) if name != options.likelihood]
+    if options.compare and not others:
+        raise InputError("--compare names the likelihood that is fitted; name another")
+    if not others:
+        progress = sys.stderr.isatty() and not (options.quiet or options.no_progress)
+        fit = regression.fit(method=options.method, progress=progress, stage=say, **sampling)
+        return fit, None, words
+    comparison = compare(
+        formulas,
+        data,
+        [options.likelihood, *others],
+        priors={options.likelihood: priors},
+        stage=say,
+        **sampling,
+        **arguments,
+    )
+    return comparison.fits[options.likelihood], comparison, words
+
+
+def _heading(dt: "DataTree") -> str:
+    """Return the formula and what was fitted to how much."""
+    rows = dt["observed_data"].sizes["row"]
+    chains, draws = (dt["posterior"].sizes[name] for name in ("chain", "draw"))
+    parts = [f"{rows} rows"]
+    if "dropped" in dt.attrs:
+        parts.append(f"{dt.attrs['dropped']} left out")
+    if dt.attrs["likelihood"] != "general_robust":
+        parts.append(str(dt.attrs["likelihood"]))
+    method = dt.attrs["method"]
+    drawn = f"{chains} chains of {draws}" if method == "nuts" else f"{chains * draws}"
+    parts.append(f"{drawn} draws" if method == "nuts" else f"{drawn} draws by {method}")
+    further = {
+        name: text
+        for name, text in json.loads(dt.attrs.get("formulas", "{}")).items()
+        if text.strip().startswith("~")
+    }
+    formulas = [dt.attrs["formula"], *(f"{name} {text.strip()}" for name, text in further.items())]
+    return f"{', '.join(formulas)}   ({', '.join(parts)})"
+
+
+def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | None") -> None:
+    """Print the posterior, its diagnostics, and what it says of tails and rows."""
+    from robust_dist import diagnostics
+
+    print(f"\n{_heading(dt)}\n")
+    table = diagnostics.summary(dt)
+    effects = [name for name in table.index if "|" in name and "_sigma" not in name]
+    hidden = effects if len(effects) > _EFFECTS else []
+    print(diagnostics.format_summary(table.drop(index=hidden)))
+    if hidden:
+        print(f"and the effects of single groups, {len(hidden)} of them, in posterior.nc")
+    if "sample_stats" in dt.children:
+        print(f"\ndivergences: {diagnostics.divergences(dt)}")
+    print(f"\n{diagnostics.read_tails(dt)}")
+    print(f"\n{diagnostics.name_outliers(outliers)}", flush=True)
+    if comparison is not None:
+        print(f"\n{comparison}", flush=True)
+
+
+def _write(
+    dt: "DataTree",
+    folder: Path,
+    outliers: "pd.DataFrame",
+    comparison: "Comparison | None",
+    problems: list[str],
+    priors: str,
+) -> None:
+    """Write the DataTree, the pictures and the report."""
+    from robust_dist._report import fit_pictures, fit_report
+
+    dt.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    pictures = fit_pictures(dt)
+    for name in ("alpha", "fit"):
+        if name in pictures:
+            (folder / f"{name}.png").write_bytes(pictures[name].png)
+    report = fit_report(dt, _heading(dt), pictures, outliers, comparison, problems, priors)
+    (folder / "report.html").write_text(report, encoding="utf-8")
+
+
+def _document(
+    dt: "DataTree",
+    outliers: "pd.DataFrame",
+    comparison: "Comparison | None",
+    problems: list[str],
+    priors: str,
+) -> dict[str, Any]:
+    """Return what was found, for machines."""
+    from robust_dist import diagnostics
+    from robust_dist.cli._compare import comparison_document
+
+    far = outliers[outliers["outlier"]]
+    sizes = dt["posterior"].sizes
+    return {
+        "data": dt.attrs["data"],
+        "formula": dt.attrs["formula"],
+        "likelihood": dt.attrs["likelihood"],
+        "method": dt.attrs["method"],
+        "rows": dt["observed_data"].sizes["row"],
+        "dropped": dt.attrs.get("dropped", 0),
+        "chains": sizes["chain"],
+        "draws": sizes["draw"],
+        "warmup": dt.attrs["warmup"],
+        "seed": dt.attrs["seed"],
+        "priors": dict(line.split(maxsplit=1) for line in priors.splitlines()),
+        "summary": diagnostics.summary(dt).to_dict(orient="index"),
+        "divergences": diagnostics.divergences(dt),
+        "tails": diagnostics.tail_summary(dt).to_dict(orient="index"),
+        "tails_in_words": diagnostics.read_tails(dt),
+        "outliers": [
+            {"row": row, **values}
+            for row, values in far.drop(columns="outlier").to_dict(orient="index").items()
+        ],
+        "warnings": problems,
+        "comparison": None if comparison is None else comparison_document(comparison),
+        "versions": versions(),
+    }

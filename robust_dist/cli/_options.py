@@ -1,0 +1,251 @@
+"""The options of every command."""
+
+import argparse
+import math
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from robust_dist._errors import InputError
+from robust_dist.cli import _compare, _datasets, _fit, _plot
+from robust_dist.datasets import DATASETS
+
+# as in robust_dist.regression, which takes a second to import
+LIKELIHOODS = (
+    "general_robust",
+    "student_t",
+    "normal",
+    "laplace",
+    "cauchy",
+    "asymmetric_general_robust",
+)
+METHODS = ("nuts", "svi", "laplace", "map")
+
+_FIT = """examples:
+  robust-dist fit stackloss
+  robust-dist fit my.csv --formula "y ~ x1 + `name with blanks`" --out results
+  robust-dist fit hogg2010 --measurement-error sigma_y --prior sigma=1
+  robust-dist fit my.csv --formula "y ~ x + (1 | group)" --sigma-formula "~ x"
+  robust-dist fit my.csv --formula "y ~ x" --likelihood student_t --compare normal
+  robust-dist fit my.csv --formula "y ~ x" --prior "alpha=Beta(2, 2)" --json
+
+--measurement-error multiplies the scale of each row. With --prior sigma=1 it is the scale itself.
+A prior is a distribution of NumPyro with its numbers, or a number, which fixes the parameter.
+"""
+_COMPARE = """examples:
+  robust-dist compare stackloss
+  robust-dist compare my.csv --formula "y ~ x" --likelihood general_robust --likelihood laplace
+"""
+_PLOT = """examples:
+  robust-dist plot results/posterior.nc
+  robust-dist plot results/posterior.nc --kind fit --predictor x1 --out x1.svg
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see '{self.prog} --help')")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
+        prog="robust-dist",
+        description="Bayesian regression that infers how heavy the tails of its noise are.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('robust-dist')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable, summary: str, text: str, examples: str) -> _Parser:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=text,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run)
+        return command
+
+    fit = add(
+        "fit",
+        _fit.run,
+        "fit a regression whose noise may have heavy tails",
+        "Fit a regression, print the posterior, what it says of the tails, and the outlying rows;\n"
+        "write posterior.nc, pictures, and report.html, which holds everything and needs no net.",
+        _FIT,
+    )
+    model = _add_model(fit)
+    model.add_argument(
+        "--likelihood", choices=LIKELIHOODS, default=LIKELIHOODS[0], help="(default %(default)s)"
+    )
+    model.add_argument(
+        "--alpha", type=_alpha, metavar="A", help="fix alpha: 0 Cauchy, 1 hyperbolic, 2 Normal"
+    )
+    model.add_argument(
+        "--prior",
+        action="append",
+        default=[],
+        metavar="NAME=LAW",
+        help="in place of a default prior; may be given several times",
+    )
+    model.add_argument(
+        "--compare",
+        action="append",
+        choices=LIKELIHOODS,
+        default=[],
+        metavar="L",
+        help="compare with another likelihood by leave-one-out; may be given several times",
+    )
+    sampling = _add_sampling(fit)
+    sampling.add_argument(
+        "--method", choices=METHODS, default="nuts", help="(default nuts; svi for very many rows)"
+    )
+    _add_output(fit)
+
+    compare = add(
+        "compare",
+        _compare.run,
+        "compare likelihoods on the same data by leave-one-out cross-validation",
+        "Fit each likelihood by NUTS, compare how well they predict rows left out, and write\n"
+        "comparison.png, report.html and each posterior.",
+        _COMPARE,
+    )
+    model = _add_model(compare)
+    model.add_argument(
+        "--likelihood",
+        action="append",
+        choices=LIKELIHOODS,
+        metavar="L",
+        help=f"two or more of {', '.join(LIKELIHOODS)} (default: the first three)",
+    )
+    model.add_argument(
+        "--refits",
+        type=_seed,
+        default=10,
+        help="the most refits for rows of high Pareto k (default 10)",
+    )
+    _add_sampling(compare)
+    _add_output(compare)
+
+    plot = add("plot", _plot.run, "draw a picture of a fit", "Draw a picture of a fit.", _PLOT)
+    plot.add_argument("posterior", metavar="POSTERIOR", help="a posterior.nc that fit wrote")
+    plot.add_argument(
+        "--kind", choices=_plot.KINDS, default="fit", help="what to draw (default %(default)s)"
+    )
+    plot.add_argument(
+        "--predictor", metavar="X", help="the predictor whose partial residuals --kind fit draws"
+    )
+    plot.add_argument(
+        "--out", metavar="FILE", type=Path, help=".png, .svg or .pdf (default: KIND.png)"
+    )
+    plot.add_argument("--force", action="store_true", help="replace FILE if it exists")
+
+    datasets = commands.add_parser("datasets", help="list the data that ship with the package")
+    datasets.set_defaults(run=_datasets.run)
+    return parser
+
+
+def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
+    """Add what says which model to fit to which data, and return the group for more of it."""
+    parser.add_argument(
+        "data", metavar="DATA", help=f"a CSV file, or one of: {', '.join(sorted(DATASETS))}"
+    )
+    command = parser.add_argument_group("model")
+    command.add_argument(
+        "--formula",
+        metavar="F",
+        help="such as 'y ~ x1 + x2'; shipped data have a default (robust-dist datasets)",
+    )
+    command.add_argument(
+        "--alpha-formula", metavar="F", help="such as '~ x', if alpha differs from row to row"
+    )
+    command.add_argument(
+        "--sigma-formula", metavar="F", help="such as '~ x', if the scale differs from row to row"
+    )
+    command.add_argument("--weights", metavar="COL", help="multiply the rows' log-likelihoods")
+    command.add_argument("--offset", metavar="COL", help="is added to the fit as it is")
+    command.add_argument(
+        "--measurement-error", metavar="COL", help="known errors, which multiply the rows' scales"
+    )
+    command.add_argument(
+        "--drop-missing", action="store_true", help="leave rows with missing values out"
+    )
+    return command
+
+
+def _add_sampling(parser: _Parser) -> argparse._ArgumentGroup:
+    """Add what says how to sample, and return the group for more of it."""
+    command = parser.add_argument_group("sampling")
+    command.add_argument("--draws", type=_count, default=1000, help="kept per chain (default 1000)")
+    command.add_argument("--warmup", type=_count, default=1000, help="before them (default 1000)")
+    command.add_argument("--chains", type=_count, default=4, help="(default 4)")
+    command.add_argument(
+        "--target-accept",
+        type=_probability,
+        default=0.8,
+        metavar="P",
+        help="nearer to 1 if transitions diverge (default 0.8)",
+    )
+    command.add_argument("--seed", type=_seed, default=0, help="(default 0)")
+    return command
+
+
+def _add_output(parser: _Parser) -> None:
+    """Add what says what to print and where to write."""
+    command = parser.add_argument_group("output")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, help="where to write (default: new folder)"
+    )
+    command.add_argument(
+        "--force", action="store_true", help="replace the outputs of an earlier run"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON document instead")
+    command.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    command.add_argument("--quiet", action="store_true", help="nor which stage runs")
+
+
+def _count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    return _integer(text, 1)
+
+
+def _seed(text: str) -> int:
+    """Return a whole number that a 32-bit key can hold."""
+    return _integer(text, 0)
+
+
+def _integer(text: str, least: int) -> int:
+    """Return a whole number in reach of 32 bits."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of {least} or more")
+    return value
+
+
+def _alpha(text: str) -> float:
+    """Return a shape, a number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
+    return value
+
+
+def _probability(text: str) -> float:
+    """Return a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
+    return value

@@ -1,0 +1,67 @@
+"""``robust-dist plot``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robust_dist._errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from xarray import DataTree
+
+KINDS = ("fit", "alpha", "weights", "tails")
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw a picture of a fit that was written before."""
+    out = options.out or Path(f"{options.kind}.png")
+    if out.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"cannot draw '{out}'; its name should end in {', '.join(_SUFFIXES)}")
+    if out.exists() and not options.force:
+        raise InputError(f"'{out}' exists; choose another --out, or replace it with --force")
+    if options.predictor is not None and options.kind != "fit":
+        raise InputError(f"--predictor goes with --kind fit, not with --kind {options.kind}")
+    dt = read_posterior(options.posterior)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    _draw(dt, figure.add_subplot(), options.kind, options.predictor)
+    try:
+        figure.savefig(out, dpi=150)
+    except OSError as error:
+        raise InputError(f"cannot write to '{out}': {error.strerror or error}") from None
+    print(f"written: {out}")
+
+
+def read_posterior(path: str) -> "DataTree":
+    """Return the DataTree of a file.
+
+    Raises
+    ------
+    InputError
+        If the file holds no fit.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no file '{path}'")
+    import xarray
+
+    try:
+        with xarray.open_datatree(path, engine="h5netcdf") as opened:
+            dt = opened.load()
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"'{path}' is not a posterior.nc that robust-dist fit wrote") from None
+    if "formula" not in dt.attrs or "posterior" not in dt.children:
+        raise InputError(f"'{path}' holds no fit of robust-dist")
+    return dt
+
+
+def _draw(dt: "DataTree", ax: "Axes", kind: str, predictor: str | None) -> None:
+    """Draw a picture of a fit."""
+    from robust_dist import plots
+
+    if kind == "fit":
+        plots.plot_fit(dt, ax, predictor=predictor)
+    else:
+        getattr(plots, f"plot_{kind}")(dt, ax)

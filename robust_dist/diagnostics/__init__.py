@@ -1,0 +1,34 @@
+"""What a fit says of its rows, its tails and itself: DataTree in, xarray, pandas or words out.
+
+ArviZ computes whatever ArviZ can: summaries, R-hat, leave-one-out, prior sensitivity.
+"""
+
+from robust_dist.diagnostics.leverage import leverage, leverage_problems
+from robust_dist.diagnostics.outliers import name_outliers, outliers
+from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
+from robust_dist.diagnostics.sampling import (
+    divergences,
+    format_summary,
+    sampling_problems,
+    summary,
+)
+from robust_dist.diagnostics.sensitivity import add_log_prior
+from robust_dist.diagnostics.tails import read_tails, tail_summary
+from robust_dist.diagnostics.weights import observation_weights
+
+__all__ = [
+    "add_log_prior",
+    "divergences",
+    "format_summary",
+    "leverage",
+    "leverage_problems",
+    "name_outliers",
+    "observation_weights",
+    "outliers",
+    "pit_residuals",
+    "read_tails",
+    "sampling_problems",
+    "standardized_residuals",
+    "summary",
+    "tail_summary",
+]

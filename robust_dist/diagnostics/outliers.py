@@ -1,0 +1,65 @@
+"""Which rows are outliers, and what that says of them."""
+
+import numpy as np
+import pandas as pd
+from xarray import DataTree
+
+from robust_dist.diagnostics._loo import pareto_k
+from robust_dist.diagnostics._words import listed
+from robust_dist.diagnostics.leverage import leverage
+from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
+from robust_dist.diagnostics.weights import observation_weights
+
+# sigmas beyond which a row is called an outlier
+_FAR = 3.0
+
+
+def outliers(dt: DataTree) -> pd.DataFrame:
+    """Return a table of all rows, the most outlying first.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+
+    Returns
+    -------
+    DataFrame
+        One line per row of the data, under its name, ordered by the size of the residual:
+
+        * ``observed``: the response;
+        * ``residual``: from the fit, in sigmas (see ``standardized_residuals``); ``outlier`` is
+          true beyond 3 either way;
+        * ``weight``: how much the row counts, ``observation_weights(dt)["mean"]``;
+        * ``pit``: ``pit_residuals(dt)["pit"]``;
+        * ``leverage``: its hat value;
+        * ``pareto_k``: of leaving it out, by ``arviz_stats.loo``; above 0.7 the posterior without
+          it may lie elsewhere; nan for a fit with fewer than 400 draws of ``log_likelihood``.
+    """
+    residual = standardized_residuals(dt)
+    table = pd.DataFrame(
+        {
+            "observed": dt["observed_data"].dataset["y"].values,
+            "residual": residual.values,
+            "weight": observation_weights(dt)["mean"].values,
+            "pit": pit_residuals(dt)["pit"].values,
+            "leverage": leverage(dt).values,
+            "pareto_k": pareto_k(dt),
+            "outlier": np.abs(residual.values) > _FAR,
+        },
+        index=pd.Index(residual["row"].values, name="row"),
+    )
+    return table.sort_values("residual", key=np.abs, ascending=False, kind="stable")
+
+
+def name_outliers(table: pd.DataFrame) -> str:
+    """Return a sentence that names the outliers of a table that ``outliers`` made."""
+    far = table[table["outlier"]]
+    if far.empty:
+        return f"No row lies more than {_FAR:.0f} sigma off the fit."
+    names = [
+        f"{row} ({residual:+.1f} sigma, weight {weight:.2f})"
+        for row, residual, weight in zip(far.index, far["residual"], far["weight"], strict=True)
+    ]
+    count = f"{len(far)} of {len(table)} rows {'lies' if len(far) == 1 else 'lie'}"
+    return f"{count} more than {_FAR:.0f} sigma off the fit: {listed(names, most=5)}."

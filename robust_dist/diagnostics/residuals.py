@@ -1,0 +1,68 @@
+"""Residuals: in units of the noise's spread, and through its cdf."""
+
+import numpy as np
+from scipy.special import logsumexp, ndtri_exp
+from xarray import DataArray, Dataset, DataTree
+
+from robust_dist.diagnostics._blocks import Parameters, over_rows
+from robust_dist.diagnostics._noise import log_tails, sigma
+
+
+def standardized_residuals(dt: DataTree) -> DataArray:
+    r"""Return the posterior mean of each row's residual over sigma.
+
+    sigma is the standard deviation of the Normal law that has the quartiles of the row's noise,
+
+    .. math::
+
+        \sigma = \frac{F^{-1}(3/4) - F^{-1}(1/4)}{2\, \Phi^{-1}(3/4)},
+
+    what 1.4826 times the median absolute residual estimates: the spread of the well-behaved middle,
+    whatever the tails. So the residuals of fits with different likelihoods compare; for a Normal
+    one, sigma is the standard deviation.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    """
+
+    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
+        residual = (y - parameters["loc"]) / sigma(dt, parameters)
+        return {"residual": residual.mean(axis=0)}
+
+    return over_rows(dt, statistic)["residual"]
+
+
+def pit_residuals(dt: DataTree) -> Dataset:
+    r"""Return each row's probability integral transform, and its Normal quantile.
+
+    .. math::
+
+        u_i = \frac1S \sum_s F(y_i \mid \theta_s), \qquad r_i = \Phi^{-1}(u_i),
+
+    with the exact cdf of the law under each draw of the posterior. If the model holds, u is all but
+    uniform and r all but standard Normal (each row has helped to fit itself, so that both are a
+    little too narrow in small samples). r comes from the smaller of the two tails on the log scale,
+    so that it tells rows apart whose u rounds to 0 or 1.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+
+    Returns
+    -------
+    Dataset
+        ``pit`` and ``quantile``, of dimension ``row``.
+    """
+
+    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
+        # the arithmetic mean over the draws of either tail, taken on the log scale
+        lower, upper = (
+            logsumexp(tail, axis=0) - np.log(len(tail)) for tail in log_tails(dt, y, parameters)
+        )
+        quantile = np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper))
+        return {"pit": np.exp(lower), "quantile": quantile}
+
+    return over_rows(dt, statistic)

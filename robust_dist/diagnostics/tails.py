@@ -1,0 +1,196 @@
+"""How heavy the tails are: alpha against its landmarks, and what that means for rows."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from xarray import DataTree
+
+from robust_dist.diagnostics._blocks import Parameters
+from robust_dist.diagnostics._noise import likelihood, log_tails, sigma
+from robust_dist.regression.rows import row_parameters
+
+# sigmas of which a person asks
+_SIGMAS = (3, 5)
+# Below alpha = 1 a far row's pull falls again, 2 is Normal. Student's t has no variance below 2,
+# and from 30 on is Normal for every practical purpose.
+_LANDMARKS = {"alpha": (1, 2), "nu": (2, 30)}
+_NAMES = {"normal": "Normal", "laplace": "Laplace", "cauchy": "Cauchy"}
+# of a law that differs from row to row, so many evenly spaced rows are read
+_ROWS = 500
+
+
+def tail_summary(dt: DataTree) -> pd.DataFrame:
+    r"""Return what the posterior says of the tails: alpha at its landmarks, and far rows expected.
+
+    Beyond k sigma lies, of the rows to come, the proportion
+    :math:`P(|y - \mathrm{loc}| > k \sigma)`. sigma is the standard deviation of the Normal law with
+    the noise's quartiles, which 1.4826 times the median absolute residual estimates, so that the
+    proportions compare the tails alone.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+
+    Returns
+    -------
+    DataFrame
+        Lines ``P(alpha < 1)``, ``P(alpha < 2)`` (for Student's t ``P(nu < 2)``, ``P(nu < 30)``;
+        none where the shape is fixed), ``beyond 3 sigma`` and ``beyond 5 sigma``. Columns
+        ``posterior``; ``lower`` and ``upper``, the 95% interval of a proportion; ``prior``, the
+        same under the prior, if the fit holds its draws; ``normal``, the same of Normal noise.
+        Where a formula makes alpha differ from row to row, everything is averaged over the rows.
+    """
+    parameters = _shapes(dt)
+    prior = _prior_shapes(dt, parameters)
+    lines = {}
+    for name, landmarks in _LANDMARKS.items():
+        if name not in parameters or np.ptp(parameters[name]) == 0:
+            continue
+        for value in landmarks:
+            lines[f"P({name} < {value})"] = {
+                "posterior": np.mean(parameters[name] < value),
+                "prior": np.nan if prior is None else np.mean(prior[name] < value),
+            }
+    for k in _SIGMAS:
+        beyond = _beyond(dt, parameters, k).mean(axis=1)
+        lower, upper = np.quantile(beyond, [0.025, 0.975])
+        lines[f"beyond {k} sigma"] = {
+            "posterior": beyond.mean(),
+            "lower": lower,
+            "upper": upper,
+            "prior": np.nan if prior is None else _beyond(dt, prior, k).mean(),
+            "normal": 2 * stats.norm.sf(k),
+        }
+    columns = ["posterior", "lower", "upper", "prior", "normal"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).astype(float)
+
+
+def read_tails(dt: DataTree) -> str:
+    """Return in a few sentences what the posterior says about the tails.
+
+    The landmarks of alpha are 0 (Cauchy), 1 (hyperbolic, as the smooth Huber loss) and 2 (Normal).
+    Then come the proportions of ``tail_summary``.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    """
+    table = tail_summary(dt)
+    near, far, normal_near, normal_far = (
+        _percent(float(table[column][f"beyond {k} sigma"]))
+        for column in ("posterior", "normal")
+        for k in _SIGMAS
+    )
+    return (
+        f"{_read_shape(dt, table)}. Beyond 3 sigma of the noise lie {near} of rows, beyond 5 sigma "
+        f"{far} (Normal: {normal_near}, {normal_far})."
+    )
+
+
+def _shapes(dt: DataTree) -> Parameters:
+    """Return the parameters of the noise, of shape (samples, rows), or (samples, 1) if they can be.
+
+    The proportions do not depend on the scale, so one row stands for all unless alpha differs.
+    """
+    rows = dt["observed_data"].sizes["row"]
+    differ = "beta_alpha" in dt["posterior"].dataset
+    step = max(1, rows // _ROWS) if differ else rows
+    parameters = row_parameters(dt, slice(None, None, step))
+    return {name: value for name, value in parameters.items() if name != "loc"}
+
+
+def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
+    """Return the same under the prior, if the fit has its draws."""
+    if "prior" not in dt.children:
+        return None
+    prior = dt["prior"].dataset
+    needed = [name for name in parameters if name != "scale"]
+    if any(name not in prior for name in needed):
+        return None
+    draws = {name: prior[name].values.reshape(-1, 1) for name in needed}
+    return {**draws, "scale": np.ones((1, 1))} if "scale" in parameters else draws
+
+
+def _beyond(dt: DataTree, parameters: Parameters, k: float) -> np.ndarray:
+    """Return P(abs(Y - loc) > k sigma), of shape (samples, rows)."""
+    law = {**parameters, "loc": np.zeros((1, 1))}
+    distance = k * sigma(dt, law)
+    lower, _ = log_tails(dt, -distance, law)
+    _, upper = log_tails(dt, distance, law)
+    size = max(value.shape[0] for value in parameters.values())
+    beyond = np.exp(lower) + np.exp(upper)
+    return np.broadcast_to(beyond, (size, beyond.shape[1]))
+
+
+def _percent(share: float) -> str:
+    """Return a proportion in percent, to two digits."""
+    percent = 100 * share
+    return f"{percent:.2g}%" if percent >= 0.01 else "less than 0.01%"
+
+
+def _read_shape(dt: DataTree, table: pd.DataFrame) -> str:
+    """Return what is known of the shape, without a full stop."""
+    law = likelihood(dt)
+    posterior = dt["posterior"].dataset
+    if law in _NAMES:
+        return f"the tails are {_NAMES[law]} by assumption"
+    if law == "student_t":
+        nu = posterior["nu"].values.ravel()
+        low, high = np.quantile(nu, [0.025, 0.975])
+        return f"nu is {nu.mean():.2g} (95% interval {low:.2g} to {high:.2g})"
+    if "alpha_fixed" in dt.attrs:
+        return f"alpha is fixed at {float(dt.attrs['alpha_fixed']):g}"
+    if "beta_alpha" in posterior:
+        alpha = _shapes(dt)["alpha"].mean(axis=0)
+        below = float(table["posterior"]["P(alpha < 1)"])
+        return (
+            f"alpha differs from row to row, from {alpha.min():.2f} to {alpha.max():.2f} "
+            f"(posterior means); P(alpha < 1) is {below:.2f} on average"
+        )
+    return _read_alpha(dt)
+
+
+def _read_alpha(dt: DataTree) -> str:
+    """Return what the posterior of an alpha that all rows share says."""
+    alpha = dt["posterior"].dataset["alpha"].values.ravel()
+    low, high = np.quantile(alpha, [0.025, 0.975])
+    below = float(np.mean(alpha < 1))
+    figures = (
+        f"alpha is {alpha.mean():.2f} (95% interval {low:.2f} to {high:.2f}), "
+        f"P(alpha < 1) = {below:.2f}"
+    )
+    n = dt["observed_data"].dataset["y"].size
+    if _says_little(dt, alpha):
+        verdict = (
+            f"{n} rows cannot tell heavy tails from Normal ones: "
+            "the posterior of alpha is nearly as wide as its prior"
+        )
+    elif high < 1:
+        verdict = (
+            "the tails are heavy, between Cauchy (0) and hyperbolic (1): "
+            "outlying rows count for little"
+        )
+    elif low > 2:
+        verdict = "the tails are lighter than Normal (2)"
+    elif low > 1:
+        verdict = (
+            "the tails are lighter than hyperbolic (1) and nearer to Normal (2): "
+            "no row is set aside"
+        )
+    else:
+        side = "heavier than hyperbolic (1), towards Cauchy (0)"
+        other = "lighter than hyperbolic (1), towards Normal (2)"
+        likely, unlikely = (side, other) if below > 0.5 else (other, side)
+        sure = "probably" if max(below, 1 - below) > 0.8 else "perhaps"
+        verdict = f"the tails are {sure} {likely}, but {n} rows do not rule out {unlikely}"
+    return f"{figures}: {verdict}"
+
+
+def _says_little(dt: DataTree, alpha: np.ndarray) -> bool:
+    """Whether so much of the prior's spread is left that the data have hardly spoken."""
+    if "prior" not in dt.children or "alpha" not in dt["prior"].dataset:
+        return False
+    prior = dt["prior"].dataset["alpha"].values.ravel()
+    return bool(alpha.std() > 0.85 * prior.std())

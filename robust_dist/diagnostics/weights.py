@@ -1,0 +1,48 @@
+"""How much each row counts."""
+
+import numpy as np
+from xarray import Dataset, DataTree
+
+from robust_dist.diagnostics._blocks import Parameters, over_rows
+from robust_dist.diagnostics._noise import irls_weight
+
+
+def observation_weights(dt: DataTree) -> Dataset:
+    r"""Return each row's weight, its posterior mean and 95% interval, from 0 (ignored) to 1.
+
+    The weight is that of iteratively reweighted least squares, :math:`\psi(z)/z` with z the
+    residual over the row's scale and psi the derivative of minus the log density, scaled so that a
+    residual of zero has weight one:
+
+    =========================  ============================================
+    likelihood                 weight
+    =========================  ============================================
+    general_robust             ``robust_dist.weight(z, alpha)``
+    asymmetric_general_robust  the same, z over the scale of its own side
+    student_t                  1/(1 + z**2/nu)
+    cauchy                     1/(1 + z**2)
+    normal                     1
+    laplace                    min(1, 1/abs(z))
+    =========================  ============================================
+
+    Laplace's psi(z)/z = 1/abs(z) is infinite at zero. It is given relative to a residual of one
+    scale and is held at one below that, which makes it Huber's weight.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+
+    Returns
+    -------
+    Dataset
+        ``mean``, ``lower`` and ``upper``, of dimension ``row``. A fit of more than 1e8 draws times
+        rows is read at evenly spaced draws.
+    """
+
+    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
+        weights = irls_weight(dt, y, parameters)
+        lower, upper = np.quantile(weights, [0.025, 0.975], axis=0)
+        return {"mean": weights.mean(axis=0), "lower": lower, "upper": upper}
+
+    return over_rows(dt, statistic).assign_attrs(ci_prob=0.95, ci_kind="eti")

@@ -1,0 +1,204 @@
+"""The data against the fit."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from xarray import DataTree
+
+from robust_dist._errors import InputError
+from robust_dist.datasets import nearest
+from robust_dist.diagnostics import observation_weights
+from robust_dist.diagnostics._blocks import Parameters, over_rows
+from robust_dist.diagnostics._noise import sigma
+from robust_dist.plots._style import (
+    BLUE,
+    GREY,
+    add_legend,
+    add_weight_scale,
+    draw_rows,
+    name_points,
+    new_axes,
+)
+
+# more error bars than this are a smear
+_BARS = 200
+
+
+def plot_fit(
+    dt: DataTree, ax: Axes | None = None, label: int = 5, predictor: str | None = None
+) -> Axes:
+    """Draw the data and the fit, each point coloured by its posterior-mean weight.
+
+    With one predictor, the posterior-mean line, its 95% band, and a grey band of one sigma of the
+    noise to either side. With several, the response against its fitted value; or, for the one that
+    is named, its line and the partial residuals: the response with everything else in the formula
+    brought to its median by the posterior-mean coefficients (group-specific terms and offset to
+    zero). With none, the response against the row. Where sigma differs from row to row without
+    following the predictor, as by known measurement errors, each point has a bar of one sigma.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    ax
+        Where to draw; a new figure if None.
+    label
+        How many of the rows with the lowest weights to name at most.
+    predictor
+        The coefficient whose partial residuals to draw.
+
+    Raises
+    ------
+    InputError
+        If there is no such predictor.
+    """
+    names = [str(name) for name in dt["posterior"].dataset["coefficient"].values]
+    slopes = [name for name in names if name != "Intercept"]
+    if predictor is None and len(slopes) == 1:
+        predictor = slopes[0]
+    if predictor is not None and predictor not in slopes:
+        raise InputError(
+            f"no predictor '{predictor}'{nearest(predictor, slopes) or ';'} "
+            f"there are: {', '.join(slopes) or 'none'}"
+        )
+    ax = ax or new_axes()
+    rows = _read_rows(dt)
+    if predictor is not None:
+        at, y, fitted = _draw_partial(ax, dt, rows, names.index(predictor), alone=len(slopes) == 1)
+    elif np.ptp(rows.fitted) == 0:
+        at, y, fitted = _draw_level(ax, dt, rows)
+    else:
+        at, y, fitted = _draw_against_fitted(ax, dt, rows)
+    weights = observation_weights(dt)["mean"].values
+    add_weight_scale(ax, draw_rows(ax, at, y, weights))
+    ax.margins(0.08)  # room for the names
+    lowest = [row for row in np.argsort(weights, kind="stable")[:label] if weights[row] < 0.6]
+    name_points(
+        ax, [(str(rows.names[row]), at[row], y[row], y[row] > fitted[row]) for row in lowest]
+    )
+    if lowest:
+        ax.set_title("numbers: rows with the lowest weights", fontsize=9, loc="left")
+    add_legend(ax)
+    return ax
+
+
+class _Rows(NamedTuple):
+    """What is drawn of each row: its name, response, and posterior means of loc and sigma."""
+
+    names: np.ndarray
+    y: np.ndarray
+    fitted: np.ndarray
+    sigma: np.ndarray
+
+    @property
+    def alike(self) -> bool:
+        """Whether all rows have the same sigma."""
+        return bool(np.ptp(self.sigma) <= 1e-6 * self.sigma.max())
+
+
+def _read_rows(dt: DataTree) -> _Rows:
+    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
+        spread = np.broadcast_to(sigma(dt, parameters), (len(parameters["loc"]), y.size))
+        return {"fitted": parameters["loc"].mean(axis=0), "sigma": spread.mean(axis=0)}
+
+    found = over_rows(dt, statistic)
+    y = dt["observed_data"].dataset["y"]
+    return _Rows(y["row"].values, y.values, found["fitted"].values, found["sigma"].values)
+
+
+def _coefficients(dt: DataTree) -> np.ndarray:
+    """Return the draws of the coefficients, shape (draws, p)."""
+    draws = dt["posterior"].dataset["beta"].stack(sample=("chain", "draw"))
+    return np.asarray(draws.transpose("sample", "coefficient").values)
+
+
+Points = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _draw_partial(ax: Axes, dt: DataTree, rows: _Rows, column: int, alone: bool) -> Points:
+    """Draw the line of one predictor, the rest of the formula at its median."""
+    design = dt["constant_data"].dataset["x"]
+    name, response = str(design["coefficient"].values[column]), dt.attrs["response"]
+    x = design.values
+    at = x[:, column]
+    middle = np.median(x, axis=0)
+    grid = np.linspace(at.min(), at.max(), 101)
+    beta = _coefficients(dt)
+
+    def line(places: np.ndarray) -> np.ndarray:
+        moved = np.tile(middle, (places.size, 1))
+        moved[:, column] = places
+        return moved
+
+    _draw_line(ax, grid, beta @ line(grid).T)
+    fitted = line(at) @ beta.mean(axis=0)
+    y = fitted + (rows.y - rows.fitted)
+    if rows.alike:
+        centre = line(grid) @ beta.mean(axis=0)
+        _draw_band(ax, grid, centre, np.full(grid.size, rows.sigma[0]))
+    elif "measurement_error" in dt["constant_data"].dataset:
+        _draw_bars(ax, at, y, rows.sigma)
+    else:
+        order = np.argsort(at, kind="stable")
+        _draw_band(ax, at[order], fitted[order], rows.sigma[order])
+    adjusted = not alone or not np.allclose(y, rows.y)
+    ax.set(xlabel=name, ylabel=f"{response}, the rest at its median" if adjusted else response)
+    return at, y, fitted
+
+
+def _draw_level(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
+    """Draw the one level that all rows share, the rows in order."""
+    at = np.arange(1.0, rows.y.size + 1)
+    ends = at[[0, -1]]
+    level = _coefficients(dt)[:, :1] @ dt["constant_data"].dataset["x"].values[:1, :1]
+    _draw_line(ax, ends, np.tile(level, (1, 2)))
+    if rows.alike:
+        _draw_band(ax, ends, rows.fitted[[0, -1]], rows.sigma[[0, -1]])
+    else:
+        _draw_bars(ax, at, rows.y, rows.sigma)
+    ax.set(xlabel="row", ylabel=dt.attrs["response"])
+    return at, rows.y, rows.fitted
+
+
+def _draw_against_fitted(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
+    """Draw the diagonal on which a row lies that is fitted exactly."""
+    response = dt.attrs["response"]
+    ends = np.array([min(rows.fitted.min(), rows.y.min()), max(rows.fitted.max(), rows.y.max())])
+    ax.plot(ends, ends, color=GREY, linewidth=1.5, linestyle="--", label="observed = fitted")
+    if rows.alike:
+        _draw_band(ax, ends, ends, rows.sigma[[0, -1]])
+    else:
+        _draw_bars(ax, rows.fitted, rows.y, rows.sigma)
+    ax.set(xlabel=f"fitted {response} (posterior mean)", ylabel=f"observed {response}")
+    return rows.fitted, rows.y, rows.fitted
+
+
+def _draw_line(ax: Axes, grid: np.ndarray, lines: np.ndarray) -> None:
+    """Draw the posterior mean of lines, shape (draws, grid), and their pointwise 95% interval."""
+    low, high = np.quantile(lines, [0.025, 0.975], axis=0)
+    ax.fill_between(grid, low, high, color=BLUE, alpha=0.3, linewidth=0, label="95% interval")
+    ax.plot(grid, lines.mean(axis=0), color=BLUE, linewidth=1.8, label="posterior mean")
+
+
+def _draw_band(ax: Axes, at: np.ndarray, centre: np.ndarray, sigma: np.ndarray) -> None:
+    """Draw one sigma to either side."""
+    ax.fill_between(
+        at,
+        centre - sigma,
+        centre + sigma,
+        color=GREY,
+        alpha=0.15,
+        linewidth=0,
+        zorder=0,
+        label="± sigma of the noise",
+    )
+
+
+def _draw_bars(ax: Axes, x: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> None:
+    """Draw one sigma to either side of each point."""
+    if y.size > _BARS:
+        return
+    ax.vlines(
+        x, y - sigma, y + sigma, color=GREY, linewidth=0.8, zorder=2, label="± sigma of the noise"
+    )

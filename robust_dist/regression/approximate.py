@@ -1,0 +1,158 @@
+"""Approximations of the posterior: a Normal on the sampler's axes, by optimisation.
+
+``laplace`` puts it at the mode, with the curvature there; ``map`` is the mode alone. ``svi`` makes
+it as near to the posterior as the evidence lower bound can tell. If there are many rows, it looks
+at parts of them at a time, which finds the mean well, but the covariance only roughly, so noisy are
+such parts; the covariance is then the inverse curvature of all rows at this mean.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpyro.infer import SVI, Trace_ELBO, init_to_uniform
+from numpyro.infer.autoguide import (
+    AutoContinuous,
+    AutoDiagonalNormal,
+    AutoLaplaceApproximation,
+    AutoMultivariateNormal,
+)
+from numpyro.optim import Adam
+
+from robust_dist._errors import InputError
+
+BATCH = 4096
+"""rows that a step of SVI looks at"""
+_STEPS = {"svi": 10_000, "laplace": 3_000, "map": 3_000}
+_BLOCKS = 20
+# beyond, a full covariance has more numbers than a Normal without correlations is wrong
+_CORRELATED = 100
+
+
+def batch_size(method: str, rows: int) -> int | None:
+    """Return how many rows a step looks at, None for all."""
+    return BATCH if method == "svi" and rows > BATCH else None
+
+
+def approximate(
+    model: Callable[..., None],
+    part_model: Callable[..., None],
+    method: str,
+    key: Array,
+    data: Mapping[str, Any],
+    shape: tuple[int, int],
+    progress: bool,
+) -> dict[str, Array]:
+    """Return draws of the sampled sites, of shape (chains, draws, ...).
+
+    Parameters
+    ----------
+    model
+        Of all rows.
+    part_model
+        The same, each row of which stands for as many as the data have per row of a batch.
+    method
+        ``"svi"``, ``"laplace"`` or ``"map"``.
+    key
+        Of JAX.
+    data
+        The arguments of the model, all rows.
+    shape
+        Of the draws.
+    progress
+        Whether to show a progress bar on stderr.
+
+    Raises
+    ------
+    InputError
+        If the posterior has no curvature at its mode.
+    """
+    start, optimise, draw = jax.random.split(key, 3)
+    rows = len(data["y"])
+    batch = batch_size(method, rows)
+    guide = _guide(part_model, method, start, data)
+    steps = _STEPS[method]
+    # from steps as wide as the axes are to a hundredth of the posterior's width and less
+    optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / steps))
+    svi = SVI(part_model, guide, optimizer, Trace_ELBO())
+    arrays = jax.tree.map(jnp.asarray, dict(data))
+
+    def part(key: Array, arrays: dict[str, Any]) -> dict[str, Any]:
+        if batch is None:
+            return arrays
+        chosen = jax.random.randint(key, (batch,), 0, rows)
+        return jax.tree.map(lambda values: values[chosen], arrays)
+
+    @jax.jit
+    def block(state: Any, keys: Array, arrays: dict[str, Any]) -> Any:
+        return lax.scan(lambda s, key: svi.update(s, **part(key, arrays)), state, keys)[0]
+
+    state = svi.init(start, **part(start, arrays))
+    for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, steps // _BLOCKS)), progress):
+        state = block(state, keys, arrays)
+    params = svi.get_params(state)
+    if batch is not None and isinstance(guide, AutoMultivariateNormal):
+        params |= _curvature(model, start, arrays, params)
+    if method == "map":
+        return {name: value[None, None] for name, value in guide.median(params).items()}
+    with warnings.catch_warnings():
+        # of a singular Hessian, of which the zeros below tell
+        warnings.simplefilter("ignore", UserWarning)
+        draws = guide.sample_posterior(draw, params, sample_shape=shape)
+    if not all(np.ptp(value, axis=(0, 1)).all() for value in draws.values()):
+        raise InputError(
+            "the posterior has no peak with a curvature at its mode, so there is no Laplace "
+            "approximation; use method 'nuts'"
+        )
+    return draws
+
+
+def _guide(
+    model: Callable[..., None], method: str, key: Array, data: Mapping[str, Any]
+) -> AutoContinuous:
+    """Return the family of Normals to choose from, at first around the robust fit."""
+    origin = init_to_uniform(radius=0.01)
+    if method != "svi":
+        return AutoLaplaceApproximation(model, init_loc_fn=origin)
+    from numpyro.handlers import seed, trace
+
+    one = jax.tree.map(lambda values: values[:1], dict(data))
+    sites = trace(seed(model, key)).get_trace(**one).values()
+    size = sum(
+        np.size(site["value"])
+        for site in sites
+        if site["type"] == "sample" and not site["is_observed"]
+    )
+    kind = AutoMultivariateNormal if size <= _CORRELATED else AutoDiagonalNormal
+    return kind(model, init_loc_fn=origin, init_scale=min(0.1, 3 / len(data["y"]) ** 0.5))
+
+
+def _curvature(
+    model: Callable[..., None], key: Array, arrays: Mapping[str, Any], params: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the Cholesky factor of the covariance at the mean, nothing if there is none."""
+
+    def by_rows(function: Callable[[Array], Array], at: Array) -> Array:
+        # one after the other: all together would hold the data as often as there are parameters
+        return lax.map(lambda v: jax.jvp(jax.grad(function), (at,), (v,))[1], jnp.eye(at.size))
+
+    guide = AutoLaplaceApproximation(model, hessian_fn=by_rows)
+    svi = SVI(model, guide, Adam(0.1), Trace_ELBO())
+    svi.init(key, **arrays)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        factor = guide.get_transform({"auto_loc": params["auto_loc"]}).scale_tril
+    return {"auto_scale_tril": factor} if bool((jnp.diag(factor) > 0).all()) else {}
+
+
+def _with_bar(blocks: Any, progress: bool) -> Any:
+    """Return the blocks, counted by a bar on stderr."""
+    if not progress:
+        return blocks
+    from tqdm import tqdm
+
+    return tqdm(blocks, desc="optimising")

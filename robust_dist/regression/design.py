@@ -1,0 +1,55 @@
+"""The numbers of a regression: what a formula and a table come to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A design matrix with named columns, in the user's units and double precision."""
+
+    x: np.ndarray
+    """the matrix, shape (n, p)"""
+    coefficients: tuple[str, ...]
+
+    @property
+    def intercept(self) -> int | None:
+        """The column that holds the constant, if the formula has one."""
+        return self.coefficients.index("Intercept") if "Intercept" in self.coefficients else None
+
+
+@dataclass(frozen=True)
+class GroupTerm:
+    """A group-specific term, such as ``(x | g)``: effects that vary from level to level of g."""
+
+    name: str
+    """as Bambi's: ``1|g``, ``x|g``"""
+    x: np.ndarray
+    """what the effects multiply, shape (n, k)"""
+    effects: tuple[str, ...]
+    """the names of the k columns; one but for categorical x"""
+    group: str
+    levels: tuple[str, ...]
+    index: np.ndarray
+    """the level of each row, shape (n,); beyond the last for levels that were not there"""
+
+
+@dataclass(frozen=True)
+class Design(Columns):
+    """All of them."""
+
+    y: np.ndarray
+    """the response, shape (n,)"""
+    response: str
+    rows: tuple[Any, ...]
+    """the labels of the rows"""
+    groups: tuple[GroupTerm, ...] = ()
+    alpha: Columns | None = None
+    """the design of alpha on its link, if it has a formula"""
+    sigma: Columns | None = None
+    """the design of the logarithm of the scale, if it has a formula"""
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    measurement_error: np.ndarray | None = None

@@ -1,0 +1,103 @@
+"""What follows from the draws, compiled as one: pointwise densities, predictions and the prior."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from numpyro.handlers import seed, substitute, trace
+
+PRIOR_DRAWS = 1000
+_AT_ONCE = 6_000_000
+"""draws times rows that are in memory at a time"""
+_KEPT = 20_000_000
+"""draws times rows that a group may hold"""
+
+
+class Following(NamedTuple):
+    """In the sampler's units; samples lead every shape."""
+
+    log_likelihood: np.ndarray
+    predictive: np.ndarray
+    log_prior: dict[str, np.ndarray]
+    prior: dict[str, np.ndarray]
+    prior_predictive: np.ndarray
+
+
+def thinning(draws: int, rows: int) -> int:
+    """Return of how many draws one is kept where there is a number for each row."""
+    return -(-draws * rows // _KEPT)
+
+
+def prepare(
+    model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str], count: int, thin: int
+) -> Callable[[Array, Mapping[str, ArrayLike]], Following]:
+    """Return the function of a key and draws that computes what follows from them.
+
+    It is traced here and compiled in the background, while the sampler runs.
+
+    Parameters
+    ----------
+    model, data
+        The model and its arguments.
+    sites
+        What the model samples.
+    count
+        How many draws there will be.
+    thin
+        Of so many draws of the prior one is kept.
+    """
+    at_once = max(1, _AT_ONCE // len(data["y"]))
+    before = -(-PRIOR_DRAWS // thin)
+
+    def prior(key: Array, data: Mapping[str, Any]) -> Any:
+        traced = trace(seed(model, key)).get_trace(**data)
+        return {name: traced[name]["value"] for name in sites}
+
+    def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
+        key, values = draw
+        traced = trace(substitute(model, values)).get_trace(**data)
+        log_prior = {name: traced[name]["fn"].log_prob(values[name]) for name in values}
+        law = traced["y"]["fn"]
+        return law.log_prob(data["y"]), law.sample(key), log_prior
+
+    @jax.jit
+    def run(key: Array, latent: Mapping[str, Array], data: Mapping[str, Any]) -> Any:
+        keys = jax.random.split(key)
+        draws = jax.vmap(lambda key: prior(key, data))(jax.random.split(keys[1], before))
+        # one pass over both: what a law compiles to is most of the time
+        both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
+        values = (jax.random.split(keys[0], count + before), both)
+        return draws, _map(lambda draw: pointwise(draw, data), values, at_once)
+
+    one = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
+    shapes = {name: jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for name, v in one.items()}
+    lowered = run.lower(jax.random.key(0), shapes, dict(data))
+    executor = ThreadPoolExecutor(1)
+    compiled = executor.submit(lowered.compile)
+    executor.shutdown(wait=False)
+
+    def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
+        found = compiled.result()(key, dict(latent), dict(data))
+        draws, (log_likelihood, predictive, log_prior) = jax.tree.map(np.asarray, found)
+        return Following(
+            log_likelihood[:count],
+            predictive[:count],
+            {name: values[:count] for name, values in log_prior.items()},
+            draws,
+            predictive[count:],
+        )
+
+    return follow
+
+
+def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:
+    """Return the function's values, all at once if there is memory for that."""
+    size = len(jax.tree.leaves(values)[0])
+    if size <= at_once:
+        return jax.vmap(function)(values)
+    return lax.map(function, values, batch_size=at_once)

@@ -1,0 +1,164 @@
+"""Predictions of new rows from a DataTree, also one that was read back from a file."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from xarray import DataArray, DataTree
+
+from robust_dist._errors import InputError
+from robust_dist.regression import state
+from robust_dist.regression.datatree import safe
+from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
+from robust_dist.regression.frame import check_row_values, name_rows, row_values, to_frame
+from robust_dist.regression.rows import (
+    Effect,
+    Rows,
+    evaluate_rows,
+    group_effects,
+    row_law,
+    rows_of,
+    stacked,
+)
+
+KINDS = ("mean", "response", "linear")
+UNSEEN = ("draw", "refuse")
+
+
+def predict(
+    dt: DataTree,
+    new_data: Any = None,
+    kind: str = "mean",
+    *,
+    unseen: str = "draw",
+    offset: Any = None,
+    measurement_error: Any = None,
+    seed: int = 0,
+) -> DataArray:
+    """Return draws of what the fit says of new rows.
+
+    Parameters
+    ----------
+    dt
+        A fit, as it came or read back from netCDF.
+    new_data
+        A table with the columns that predict; None for the rows of the fit.
+    kind
+        ``"mean"``, the mean of the response, which for symmetric noise is its centre even where
+        tails are so heavy that there is no mean; ``"response"``, draws of the response itself; or
+        ``"linear"``, the linear predictor without the offset.
+    unseen
+        What to do with levels of a group that the fit has not seen: ``"draw"`` their effects from
+        the Normal of the group's standard deviation, one effect per level and posterior draw, or
+        ``"refuse"``.
+    offset, measurement_error
+        As for ``Regression``: needed here only if arrays were given there; columns are looked for
+        in the new data under the name they had.
+    seed
+        Of what is drawn.
+
+    Returns
+    -------
+    DataArray
+        Of dimensions chain, draw and row, in the response's units.
+
+    Raises
+    ------
+    InputError
+        If the new data lack a column, miss a value or hold a category that the fit has not seen.
+    """
+    if kind not in KINDS:
+        raise InputError(f"no kind '{kind}' of prediction; there are: {', '.join(KINDS)}")
+    if unseen not in UNSEEN:
+        raise InputError(f"unseen must be one of {', '.join(UNSEEN)}, not '{unseen}'")
+    generator = np.random.default_rng(seed)
+    effects: dict[str, np.ndarray] | None = None
+    if new_data is None:
+        rows = rows_of(dt)
+        labels = dt["constant_data"].dataset["row"].values
+    else:
+        frame = to_frame(new_data)
+        labels = frame.index.to_numpy()
+        rows, effects = _new_rows(dt, frame, unseen, generator, offset, measurement_error)
+    if kind == "linear":
+        rows = rows._replace(offset=None)
+    parameters = evaluate_rows(dt, rows, effects)
+    values = parameters["loc"]
+    if kind == "response":
+        values = _draw(dt, parameters, seed)
+    elif kind == "mean" and dt.attrs["likelihood"].startswith("asymmetric"):
+        with jax.enable_x64(True):
+            values = np.asarray(row_law(dt, parameters).mean)
+    posterior = dt["posterior"].dataset
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"])
+    return DataArray(
+        np.broadcast_to(values, (shape[0] * shape[1], len(labels))).reshape(*shape, -1),
+        dims=("chain", "draw", "row"),
+        coords={"chain": posterior["chain"], "draw": posterior["draw"], "row": labels},
+        name=dt.attrs["response"],
+    )
+
+
+def _draw(dt: DataTree, parameters: dict[str, np.ndarray], seed: int) -> np.ndarray:
+    """Return a response for each draw and row: the noise in single precision, loc in double."""
+    scales = [name for name in parameters if name.startswith("scale")]
+    size = np.maximum.reduce([parameters[name] for name in scales])
+    standard = {
+        name: np.asarray(values / size if name in scales else values, np.float32)
+        for name, values in parameters.items()
+    }
+    standard["loc"] = np.zeros_like(parameters["loc"], np.float32)
+    noise = row_law(dt, standard).sample(jax.random.key(seed))
+    return parameters["loc"] + size * np.asarray(noise, float)
+
+
+def _new_rows(
+    dt: DataTree,
+    frame: pd.DataFrame,
+    unseen: str,
+    generator: np.random.Generator,
+    offset: Any,
+    measurement_error: Any,
+) -> tuple[Rows, dict[str, np.ndarray]]:
+    """Return what the parameters meet in new rows, and the effects of their groups."""
+    formulas, training = state.load(dt)
+    evaluated: Evaluated = evaluate(formulas, training)
+    location, alpha, sigma, groups = evaluate_new(evaluated, frame)
+    found = []
+    effects: dict[str, np.ndarray] = {}
+    for term in groups:
+        name = safe(term.name)
+        known = group_effects(dt, name)
+        extra = int(term.index.max()) + 1 - known.shape[-1]
+        if extra > 0 and unseen == "refuse":
+            bad = np.flatnonzero(term.index >= known.shape[-1])
+            raise InputError(
+                f"the group '{term.group}' has a level that the fit has not seen in "
+                f"{name_rows(frame, bad)}; unseen='draw' would draw its effect"
+            )
+        if extra > 0:
+            sd = stacked(dt, f"{name}_sigma")
+            if sd is None:
+                sd = np.full(known.shape[:1], float(dt.attrs[f"{term.name}_sigma_fixed"]))
+            sd = sd.reshape(len(sd), -1, 1)
+            new = sd * generator.normal(size=(*known.shape[:2], extra))
+            known = np.concatenate([known, new], axis=-1)
+        effects[name] = known
+        found.append(Effect(name, term.x, term.index))
+    given = {"offset": offset, "measurement_error": measurement_error}
+    extras = {what: _extra(dt, what, value, frame) for what, value in given.items()}
+    return Rows(location, alpha, sigma, effects=tuple(found), **extras), effects
+
+
+def _extra(dt: DataTree, what: str, given: Any, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the offset or the measurement error of new rows, which the fit may call for."""
+    name = what.replace("_", " ")
+    given = dt.attrs.get(f"{what}_column") if given is None else given
+    if given is None and what in dt["constant_data"].dataset:
+        raise InputError(f"the fit has the {name} of each row; give that of the new rows")
+    if given is not None and what not in dt["constant_data"].dataset:
+        raise InputError(f"the fit was given no {name}, so the prediction cannot take one")
+    values = row_values(name, given, frame)
+    check_row_values(name, values, frame)
+    return values

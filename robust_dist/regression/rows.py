@@ -1,0 +1,153 @@
+"""The law of each row's response, for each draw of the posterior."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpyro.distributions import Distribution
+from xarray import DataTree
+
+from robust_dist import scale_from_orthogonal
+from robust_dist.regression.likelihoods import find_likelihood
+
+
+class Effect(NamedTuple):
+    """What a group-specific term meets in each row."""
+
+    name: str
+    x: np.ndarray
+    """shape (n, k)"""
+    level: np.ndarray
+    """its number in each row, shape (n,)"""
+
+
+class Rows(NamedTuple):
+    """What the parameters meet in each row."""
+
+    x: np.ndarray
+    x_alpha: np.ndarray | None
+    x_sigma: np.ndarray | None
+    offset: np.ndarray | None
+    measurement_error: np.ndarray | None
+    effects: tuple[Effect, ...]
+
+
+def row_parameters(dt: DataTree, rows: Any = slice(None)) -> dict[str, np.ndarray]:
+    """Return the parameters of each row's law, for each draw of the posterior.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    rows
+        Which rows of the data, as a slice or positions.
+
+    Returns
+    -------
+    dict
+        ``"loc"``, and what the likelihood has of ``"scale"``, ``"alpha"``, ``"nu"``,
+        ``"scale_left"`` and ``"scale_right"``; each broadcasts against the shape (draws of all
+        chains, rows). Offset, group-specific effects and measurement errors are included.
+    """
+    return evaluate_rows(dt, rows_of(dt, rows))
+
+
+def row_law(dt: DataTree, parameters: dict[str, np.ndarray]) -> Distribution:
+    """Return the law with these parameters, of the fit's likelihood."""
+    return find_likelihood(dt.attrs["likelihood"]).row_law(**parameters)
+
+
+def rows_of(dt: DataTree, rows: Any = slice(None)) -> Rows:
+    """Return rows of the data that were fitted."""
+    data = dt["constant_data"].dataset
+
+    def of(name: str) -> np.ndarray | None:
+        return data[name].values[rows] if name in data else None
+
+    x = of("x")
+    assert x is not None
+    effects = []
+    for key in map(str, data.data_vars):
+        if key.endswith("_index"):
+            name = key.removesuffix("_index")
+            values = data[f"{name}_x"].values[rows]
+            effects.append(
+                Effect(
+                    name, values[:, None] if values.ndim == 1 else values, data[key].values[rows]
+                )
+            )
+    return Rows(
+        x, of("x_alpha"), of("x_sigma"), of("offset"), of("measurement_error"), tuple(effects)
+    )
+
+
+def stacked(dt: DataTree, name: str) -> np.ndarray | None:
+    """Return the draws of a parameter, chains stacked, or None if it was not sampled."""
+    posterior = dt["posterior"].dataset
+    if name not in posterior:
+        return None
+    values = posterior[name].transpose("chain", "draw", ...).values
+    return values.reshape(-1, *values.shape[2:])
+
+
+def evaluate_rows(
+    dt: DataTree, rows: Rows, effects: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Return the parameters of the law of these rows.
+
+    Parameters
+    ----------
+    dt
+        A fit.
+    rows
+        What the parameters meet.
+    effects
+        Draws of the effects of group-specific terms, shape (draws, k, levels); by default those of
+        the posterior.
+    """
+    likelihood = find_likelihood(dt.attrs["likelihood"])
+    beta = stacked(dt, "beta")
+    assert beta is not None
+    loc = beta @ rows.x.T
+    for effect in rows.effects:
+        drawn = effects[effect.name] if effects else group_effects(dt, effect.name)
+        for column in range(effect.x.shape[1]):
+            loc += drawn[:, column][:, effect.level] * effect.x[:, column]
+    if rows.offset is not None:
+        loc += rows.offset
+    found = {"loc": loc}
+
+    def scalar(name: str) -> np.ndarray:
+        values = stacked(dt, name)
+        if values is None:
+            return np.full((1, 1), float(dt.attrs[f"{name}_fixed"]))
+        return values[:, None]
+
+    if rows.x_alpha is not None:
+        beta_alpha = stacked(dt, "beta_alpha")
+        assert beta_alpha is not None
+        found["alpha"] = 2 / (1 + np.exp(-beta_alpha @ rows.x_alpha.T))
+    elif likelihood.shape:
+        found[likelihood.shape] = scalar(likelihood.shape)
+    if rows.x_sigma is not None:
+        beta_sigma = stacked(dt, "beta_sigma")
+        assert beta_sigma is not None
+        found[likelihood.scales[0]] = np.exp(beta_sigma @ rows.x_sigma.T)
+    else:
+        for name in likelihood.scales:
+            found[name] = scalar(name)
+    if "sigma" in found:
+        with jax.enable_x64(True):
+            ratio = np.asarray(scale_from_orthogonal(found["alpha"], 1.0))
+        found["scale"] = found.pop("sigma") * ratio
+    if rows.measurement_error is not None:
+        for name in found.keys() & {"scale", "scale_left", "scale_right"}:
+            found[name] = found[name] * rows.measurement_error
+    return found
+
+
+def group_effects(dt: DataTree, name: str) -> np.ndarray:
+    """Return the draws of the effects of a group-specific term, shape (draws, k, levels)."""
+    drawn = stacked(dt, name)
+    assert drawn is not None
+    return drawn[:, None] if drawn.ndim == 2 else drawn

@@ -1,0 +1,85 @@
+"""Likelihoods are compared by LOO that holds where importance sampling does not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from robust_dist._errors import InputError
+from robust_dist.regression import compare
+
+ROWS = 25
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """Return a comparison on a line with one outlier, far off in y and in x."""
+    rng = np.random.default_rng(5)
+    x = np.linspace(-1, 1, ROWS)
+    y = 2 + x + 0.1 * rng.normal(size=ROWS)
+    x[-1], y[-1] = 3.0, 5.4
+    # a label twice: rows are told apart by position
+    data = pd.DataFrame({"x": x, "y": y}, index=[*range(ROWS - 1), 7])
+    return compare(
+        "y ~ x", data, ["normal", "cauchy"], draws=500, warmup=500, chains=2, seed=2
+    ), data
+
+
+def test_the_table_is_that_of_each_leave_one_out(comparison):
+    result, _ = comparison
+    assert set(result.table.index) == set(result.fits) == {"normal", "cauchy"}
+    assert result.table["elpd"].is_monotonic_decreasing
+    for name, loo in result.loo.items():
+        np.testing.assert_allclose(result.table.loc[name, "elpd"], loo.elpd.elpd_i.sum(), rtol=1e-9)
+    assert result.table["weight"].sum() == pytest.approx(1)
+    assert result.coefficients.loc["x", ("cauchy", "mean")] == pytest.approx(1, abs=0.3)
+    for word in ("elpd_diff", "cauchy", result.verdict, *result.notes):
+        assert word in str(result)
+
+
+def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
+    """The Normal's density of the outlier, against the predictive density of the other rows."""
+    result, data = comparison
+    loo = result.loo["normal"]
+    assert 7 in loo.refitted
+    assert "fitted anew" in " ".join(result.notes)
+    others = data.iloc[:-1]
+    x = np.column_stack([np.ones(ROWS - 1), others["x"]])
+    beta, rss, *_ = np.linalg.lstsq(x, others["y"].to_numpy())
+    freedom = ROWS - 1 - 2
+    new = np.array([1.0, 3.0])
+    spread = np.sqrt(rss[0] / freedom * (1 + new @ np.linalg.inv(x.T @ x) @ new))
+    # under flat priors the predictive law is Student's; the default ones widen it a little, and
+    # its tail is the mean of a thousand very unequal densities
+    expected = stats.t(freedom, new @ beta, spread).logpdf(5.4)
+    assert float(loo.elpd.elpd_i[-1]) == pytest.approx(expected, rel=0.3)
+
+
+def test_a_verdict_is_that_the_data_cannot_tell():
+    from robust_dist.regression.compare import _verdict
+
+    table = pd.DataFrame(
+        {"elpd_diff": [0.0, -3.0, -9.0, -30.0], "dse": [0.0, 0.5, 6.0, 5.0]},
+        index=["a", "b", "c", "d"],
+    )
+    rows = np.array([[0.0, 0, 0], [-1, -1, -1], [-1, -7, -1], [-10, -10, -10]])
+    assert _verdict(table, dict(zip("abcd", rows, strict=True)), ["p", "q", "r"]) == (
+        "The data cannot tell a and b apart: their differences in elpd are 4 or less. c predicts "
+        "worse than a, by 9.0 +- 6.0 in elpd, but more than half of that rests on row q. d "
+        "predicts worse than a, by 30.0 +- 5.0 in elpd."
+    )
+
+
+@pytest.mark.parametrize(
+    ("likelihoods", "priors", "complaint"),
+    [
+        (["normal"], None, "at least two"),
+        (["normal", "normal"], None, "at least two"),
+        ("normal", None, "at least two"),
+        (["normal", "huber"], None, "no likelihood 'huber'"),
+        (["normal", "cauchy"], {"laplace": {}}, "'laplace', which is not compared"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(likelihoods, priors, complaint):
+    with pytest.raises(InputError, match=complaint):
+        compare("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}, likelihoods, priors=priors)

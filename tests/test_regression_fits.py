@@ -1,0 +1,174 @@
+"""Fits of known and published data, and what is predicted from them, also from a file."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from fits import grouped, grouped_data, stackloss
+
+from robust_dist import diagnostics
+from robust_dist._errors import InputError
+from robust_dist.datasets import load
+from robust_dist.regression import Regression, predict
+
+# --- groups -----------------------------------------------------------------------------------
+
+
+def test_groups_are_told_apart():
+    """Their true effects lie within a few posterior standard deviations, and spread as drawn."""
+    dt = grouped()
+    _, truth = grouped_data()
+    effects = dt["posterior"]["beta"].sel(coefficient="Intercept") + dt["posterior"]["1|g"]
+    error = (effects.mean(("chain", "draw")) - truth) / effects.std(("chain", "draw"))
+    assert float(np.abs(error).max()) < 4
+    low, high = dt["posterior"]["1|g_sigma"].quantile([0.025, 0.975])
+    assert low < 3 < high
+    assert diagnostics.divergences(dt) <= 1
+
+
+# --- prediction -------------------------------------------------------------------------------
+
+
+def test_prediction_of_the_fitted_rows_is_the_fit():
+    dt = stackloss()
+    data = load("stackloss")
+    fitted = predict(dt, data)
+    beta = dt["posterior"]["beta"].transpose("chain", "draw", "coefficient").values
+    np.testing.assert_allclose(fitted, beta @ dt["constant_data"]["x"].values.T, rtol=1e-12)
+    np.testing.assert_array_equal(fitted, predict(dt))
+    assert fitted.dims == ("chain", "draw", "row")
+    assert fitted.name == "stack_loss"
+
+
+def test_responses_are_the_centre_and_the_noise():
+    """Draws about the fit have the quantiles of the posterior predictive."""
+    dt = stackloss()
+    draws = predict(dt, load("stackloss"), "response", seed=3).values.ravel()
+    expected = dt["posterior_predictive"]["y"].values.ravel()
+    q = [0.1, 0.25, 0.5, 0.75, 0.9]
+    # 42,000 draws of a spread of 10: standard error about 0.1
+    np.testing.assert_allclose(np.quantile(draws, q), np.quantile(expected, q), atol=0.5)
+
+
+def test_prediction_from_a_file_is_the_same(tmp_path):
+    """Groups, splines and categories are made anew from what the file holds."""
+    dt = grouped()
+    data, _ = grouped_data()
+    dt.to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
+    with xr.open_datatree(tmp_path / "fit.nc", engine="h5netcdf") as back:
+        new = data.drop(columns="y").iloc[[3, 40, 77]].assign(x=[0.1, 0.2, 0.3])
+        assert dict(back.attrs)["likelihood"] == "cauchy"
+        for kind in ("mean", "linear", "response"):
+            np.testing.assert_allclose(
+                predict(back, new, kind, seed=1), predict(dt, new, kind, seed=1), rtol=1e-12
+            )
+    np.testing.assert_array_equal(predict(dt, new)["row"], new.index)
+
+
+def test_the_offset_is_part_of_the_mean_and_not_of_the_linear_predictor():
+    dt = grouped()
+    data, _ = grouped_data()
+    new = data.iloc[:5]
+    difference = predict(dt, new, "mean") - predict(dt, new, "linear")
+    np.testing.assert_allclose(
+        difference, np.broadcast_to(new["o"], difference.shape), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_unseen_groups_are_drawn_or_refused():
+    """Their effects spread as the groups do; rows of one level share it."""
+    dt = grouped()
+    data, _ = grouped_data()
+    new = data.iloc[[0, 0, 1, 2]].assign(g=["new", "new", "other", data["g"].iloc[2]], x=0.0, o=0.0)
+    lines = predict(dt, new, "linear").values.reshape(-1, 4)
+    np.testing.assert_array_equal(lines[:, 0], lines[:, 1])
+    assert np.abs(np.corrcoef(lines[:, 0] - lines[:, 2], lines[:, 3])[0, 1]) < 0.2
+    spread = np.sqrt((dt["posterior"]["1|g_sigma"].values ** 2).mean() * 2)
+    # a difference of two unseen groups; 500 draws: 4%, and the intercept cancels
+    assert (lines[:, 0] - lines[:, 2]).std() == pytest.approx(spread, rel=0.15)
+    with pytest.raises(InputError, match="group 'g' has a level that the fit has not seen in row"):
+        predict(dt, new, unseen="refuse")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "complaint"),
+    [
+        ({"drop": "x"}, {}, "no column 'x' in the data"),
+        ({"x": np.nan}, {}, "column 'x' has no value"),
+        ({"k": "zz"}, {}, "cannot evaluate the formula in the new data"),
+        ({"drop": "o"}, {}, "no column 'o'"),
+        ({}, {"measurement_error": 1.0}, "was given no measurement error"),
+        ({}, {"kind": "median"}, "no kind 'median'"),
+        ({}, {"unseen": "zero"}, "unseen must be one of draw, refuse"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused_in_one_line(change, options, complaint):
+    data, _ = grouped_data()
+    new = data.iloc[:3]
+    new = new.drop(columns=change["drop"]) if "drop" in change else new.assign(**change)
+    with pytest.raises(InputError, match=complaint) as error:
+        predict(grouped(), new, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_fit_cannot_predict():
+    with pytest.raises(InputError, match="no design_state"):
+        predict(xr.DataTree(), load("stackloss"))
+
+
+# --- approximations ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def line():
+    """Return a regression of many rows, whose posterior is all but Normal, and the truth."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=6000)
+    y = 1 + 2 * x + 0.5 * rng.standard_cauchy(6000)
+    return Regression("y ~ x", {"x": x, "y": y}, "cauchy")
+
+
+@pytest.mark.parametrize("method", ["svi", "laplace", "map"])
+def test_approximations_find_the_posterior(line, method, monkeypatch):
+    """Of Cauchy noise: the information per row is 1/(2 scale^2), for loc and for scale alike."""
+    from robust_dist.regression import approximate
+
+    monkeypatch.setitem(approximate._STEPS, method, 1500)  # a simple posterior
+    monkeypatch.setattr(approximate, "BATCH", 1024)
+    dt = line.fit(method=method, draws=500, chains=2)
+    assert dt.attrs["method"] == method
+    assert "sample_stats" not in dt.children
+    sd = 0.5 * np.sqrt(2 / 6000)
+    posterior = dt["posterior"].dataset
+    draws = np.stack([posterior["beta"].values[..., 1], posterior["scale"].values])
+    # 4 standard deviations of the estimate, and as much again for minibatches
+    assert np.abs(draws.mean((1, 2)) - [2, 0.5]).max() < 5 * sd
+    if method == "map":
+        assert posterior.sizes == {"chain": 1, "draw": 1, "coefficient": 2}
+    else:
+        # the Fisher information is the expected one, the data's 5% off
+        np.testing.assert_allclose(draws.std((1, 2)), sd, rtol=0.25)
+
+
+def test_many_rows_thin_what_has_a_number_for_each(line, monkeypatch):
+    from robust_dist.regression import follow
+
+    monkeypatch.setattr(follow, "_KEPT", 6000 * 100)
+    said = []
+    dt = line.fit(method="laplace", draws=100, chains=2, stage=said.append)
+    assert dt.attrs["thinned"] == 2
+    assert any("one draw in 2" in words for words in said)
+    assert dt["posterior"].sizes["draw"] == 100
+    for group in ("log_likelihood", "posterior_predictive", "log_prior"):
+        np.testing.assert_array_equal(dt[group]["draw"], np.arange(0, 100, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"method": "em"}, "no method 'em'; there are: nuts, svi"),
+        ({"target_accept": 1.5}, "target_accept must lie between 0 and 1"),
+    ],
+)
+def test_options_of_fits_are_checked(line, options, complaint):
+    with pytest.raises(InputError, match=complaint):
+        line.fit(**options)
