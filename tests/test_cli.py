@@ -88,7 +88,7 @@ def test_fit_of_a_users_file_end_to_end(capsys):
 
 @pytest.mark.usefixtures("_ready")
 def test_each_run_gets_a_new_folder_and_names_it(capsys):
-    for folder in ("robust-dist-stackloss", "robust-dist-stackloss-2", "robust-dist-stackloss-3"):
+    for folder in ("robust-dist-stackloss", "robust-dist-stackloss-2"):
         assert main(["fit", "stackloss", "--quiet"]) == 0
         out, err = capsys.readouterr()
         assert f"written to {folder}:" in out

@@ -1,5 +1,7 @@
 """What is said of rows, tails and draws follows from the posterior, for every likelihood."""
 
+import warnings
+
 import arviz_base
 import arviz_stats
 import jax
@@ -278,7 +280,9 @@ def test_outliers_of_a_fit_carry_arviz_pareto_k():
     fit = stackloss()
     table = diagnostics.outliers(fit)
     assert set(table.index[:4]) == {1, 3, 4, 21}  # the outliers that the literature names
-    k = arviz_stats.loo(fit, pointwise=True).pareto_k
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a k that is high, if one is
+        k = arviz_stats.loo(fit, pointwise=True).pareto_k
     np.testing.assert_allclose(table["pareto_k"].sort_index(), k.values)
     assert diagnostics.leverage_problems(fit) == []
 

@@ -32,7 +32,7 @@ class Page(HTMLParser):
 def report(dt, **options):
     table = diagnostics.outliers(dt)
     arguments = {"comparison": None, "problems": (), "priors": "alpha  Uniform(0, 2)", **options}
-    return fit_report(dt, "y ~ x", fit_pictures(dt), table, **arguments)
+    return fit_report(dt, dt.attrs["formula"], fit_pictures(dt), table, **arguments)
 
 
 def fit(**options):
