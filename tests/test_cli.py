@@ -52,6 +52,7 @@ def here():
 # --- the main job -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fit_of_a_users_file_end_to_end(capsys):
     """From a file with awkward names, units and blank lines to words, pictures and draws.
 

@@ -25,6 +25,7 @@ def comparison():
     ), data
 
 
+@pytest.mark.slow
 def test_the_table_is_that_of_each_leave_one_out(comparison):
     result, _ = comparison
     assert set(result.table.index) == set(result.fits) == {"normal", "cauchy"}
@@ -37,6 +38,7 @@ def test_the_table_is_that_of_each_leave_one_out(comparison):
         assert word in str(result)
 
 
+@pytest.mark.slow
 def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
     """The Normal's density of the outlier, against the predictive density of the other rows."""
     result, data = comparison
@@ -55,6 +57,7 @@ def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
     assert float(loo.elpd.elpd_i[-1]) == pytest.approx(expected, rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_verdict_is_that_the_data_cannot_tell():
     from robust_dist.regression.compare import _verdict
 

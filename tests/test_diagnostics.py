@@ -14,7 +14,6 @@ from numpyro import distributions as dist
 from scipy import stats
 from xarray import DataArray, DataTree
 
-import robust_dist
 from robust_dist import GeneralRobust, datasets, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.diagnostics import _blocks
@@ -189,9 +188,6 @@ def test_pit_of_every_law(likelihood, parameters, cdf):
     np.testing.assert_allclose(diagnostics.pit_residuals(dt)["pit"], cdf(z), rtol=1e-12)
 
 
-@pytest.mark.skipif(
-    not hasattr(robust_dist, "AsymmetricGeneralRobust"), reason="needs the asymmetric law"
-)
 def test_either_side_of_an_asymmetric_law_has_its_own_scale():
     """With alpha = 2 the two-piece Normal, a quarter of whose mass lies on the narrow side."""
     dt = of_law("asymmetric_general_robust", alpha=2.0, scale_left=0.1, scale_right=0.3)
@@ -276,6 +272,7 @@ def test_outliers_are_ordered_and_named():
     assert "and 2 more" in diagnostics.name_outliers(many)
 
 
+@pytest.mark.slow
 def test_outliers_of_a_fit_carry_arviz_pareto_k():
     fit = stackloss()
     table = diagnostics.outliers(fit)

@@ -634,6 +634,7 @@ def test_derivatives_of_log_prob(alpha, dtype):
     )
 
 
+@pytest.mark.slow
 def test_rsample_keeps_its_word(dtype):
     """`has_rsample` promises pathwise derivatives in every parameter: they are those of the draws.
 
@@ -899,11 +900,13 @@ def check_svi(guide, dtype):
     assert ((latents["alpha"] > 0) & (latents["alpha"] < 2)).all()
 
 
+@pytest.mark.slow
 def test_svi(dtype):
     """Variational inference runs, and its objective falls."""
     check_svi(AutoNormal, dtype)
 
 
+@pytest.mark.slow
 def test_svi_with_curvature():
     """So does it with the Laplace approximation, which asks for second derivatives."""
     check_svi(AutoLaplaceApproximation, np.dtype(np.float32))

@@ -129,6 +129,7 @@ def test_equal_and_almost_equal_laws(dtype):
     np.testing.assert_allclose(near, 1.244894 / 2 * shift**2, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_derivatives(x64):
     """In all six parameters, by differences, of first and second order."""
 

@@ -71,6 +71,7 @@ def test_normalizer(dimension, dtype, errors, assert_below):
     assert_below(error / size, bound, alpha=alpha)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_normalizer(x64):
     """First and second, by differences of the exact values; symmetric ones, of step 1e-6."""
     step = mpf(2) ** -20
@@ -120,6 +121,7 @@ def test_is_general_robust_in_one_dimension(alpha, dtype):
     np.testing.assert_allclose(d.entropy(), one.entropy(), **tight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.3, 2.0, 4.0, math.inf])
 def test_derivatives_at_loc(alpha, dtype):
     """There the length of x - loc has none, but the density does: 0, and minus (L L^T)^-1."""
@@ -131,6 +133,7 @@ def test_derivatives_at_loc(alpha, dtype):
     np.testing.assert_allclose(hessian, -precision, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives_of_log_prob(x64):
     """First and second, in value, alpha, loc and scale_tril together, by differences."""
     index = np.tril_indices(3)

@@ -156,6 +156,7 @@ def test_gradient_is_that_of_the_value(x64):
         np.testing.assert_allclose(gradient[:, axis], difference, rtol=2e-8, atol=2e-8)
 
 
+@pytest.mark.slow
 def test_hessian(dtype):
     """It is the derivative of the gradient; where the gradient is smooth on one side, up to 2."""
     alpha = np.array([0.2, 1.0, 1.5, 1.99, 2.01, 2.6, 5.0], dtype)

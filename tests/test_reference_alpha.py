@@ -174,6 +174,7 @@ def test_kink_at_two(dtype):
     assert np.isfinite(curvature(alpha)).all()
 
 
+@pytest.mark.slow
 def test_parts_are_conditional(x64):
     """On [low, high] it is what the whole one is, given that alpha lies there."""
     low, high = EVERY
@@ -206,6 +207,7 @@ def test_ends(dtype):
     assert np.isnan(d.log_prob(dtype.type(math.nan))).all()
 
 
+@pytest.mark.slow
 def test_summaries(x64):
     """Mean, variance and entropy, against the quantile's average over equal shares."""
     low, high = np.array([*INTERVALS[1:3], *OTHERS[:4]]).T
@@ -305,6 +307,7 @@ def test_ends_may_be_traced(dtype):
         np.testing.assert_allclose(value(low[i], high[i], z[i]), mapped[i], rtol=rtol)
 
 
+@pytest.mark.slow
 def test_nuts_moves_easily():
     """The prior alone, on four intervals side by side: no divergence, and draws worth their number.
 

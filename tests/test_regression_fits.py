@@ -13,6 +13,7 @@ from robust_dist.regression import Regression, predict
 # --- groups -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_groups_are_told_apart():
     """Their true effects lie within a few posterior standard deviations, and spread as drawn."""
     dt = grouped()
@@ -127,6 +128,7 @@ def line():
     return Regression("y ~ x", {"x": x, "y": y}, "cauchy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["svi", "laplace", "map"])
 def test_approximations_find_the_posterior(line, method, monkeypatch):
     """Of Cauchy noise: the information per row is 1/(2 scale^2), for loc and for scale alike."""
