@@ -58,6 +58,11 @@ def curve(tau: Array, alpha: Array) -> Curve:
     m = 0.5 * alpha * tau * tau / b
     small = m < 1e-30
     ratio = jnp.where(small, 1, jnp.log1p(m) / jnp.where(small, 1, m))
+    return curve_of_ratio(tau, alpha, b, ratio)
+
+
+def curve_of_ratio(tau: Array, alpha: Array, b: Array, ratio: Array) -> Curve:
+    """Return the curve at tau, given log(1 + m)/m with m = alpha tau^2/(2 b)."""
     log = (tau * tau / b) * ratio  # of (1 + y)^(alpha/2) = 1 + m
     # x = sqrt(b W) exp(L/2), where x^2 may overflow; tau^2/b may underflow
     tiny = log < 1e-30

@@ -90,6 +90,16 @@ def split(x: Array, tail: Array | float = 0.0) -> Pair:
     return Pair(head, (x - head) + tail)
 
 
+def gap(alpha: Array) -> Pair:
+    """Return b = abs(alpha - 2) as a short head and a tail, floored at :func:`gap_floor`."""
+    difference = alpha - 2
+    carry = difference - alpha
+    lost = (alpha - (difference - carry)) + (-2 - carry)
+    floored = jnp.abs(difference) < gap_floor(alpha.dtype)
+    b = jnp.where(floored, gap_floor(alpha.dtype), jnp.abs(difference))
+    return split(b, jnp.where(floored, 0, jnp.sign(difference) * lost))
+
+
 def exponent_of(x: Array) -> Array:
     """Return the integer e for which ``x * 2**-e`` lies in [1, 2), of a normal x > 0."""
     fmt = format_of(x.dtype)

@@ -21,8 +21,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._draw import curve
-from robust_dist._standard import derivatives
+from robust_dist._draw import curve, curve_of_ratio
+from robust_dist._precision import (
+    Pair,
+    divide,
+    exp_pair,
+    gap,
+    gap_floor,
+    log1p_pair,
+    multiply,
+    split,
+)
+from robust_dist._standard import alpha_bound, derivatives
 from robust_dist._tail_table import END, mills_ratio
 from robust_dist.loss import rho_and_partials
 from robust_dist.normalizer import log_normalizer_and_slope
@@ -30,7 +40,7 @@ from robust_dist.normalizer import log_normalizer_and_slope
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
 _CENTRE = 0.69
-_NEWTON_STEPS = 7
+_NEWTON_STEPS = 6
 # points per alpha from which on a table costs less than the quadrature of each
 _MANY = 1000
 
@@ -38,31 +48,79 @@ _MANY = 1000
 class Tail(NamedTuple):
     """The two-sided tail beyond x, and its derivatives."""
 
-    log_tail: Array
+    log_tail: Pair
     """log 2P"""
+    slope: Array
+    """-d log P/d tau"""
     hazard: Array
     """-d log P/dx"""
     shape: Array
     """d log P/d alpha"""
 
 
+def _sum(pair: Pair) -> Array:
+    return pair.head + pair.tail
+
+
+class _Logs(NamedTuple):
+    """The logarithms at tau to a few bits beyond the format, which loses 8e-6 of a P of 1e-30."""
+
+    rho: Pair
+    """tau^2/2"""
+    half_log: Pair
+    """L/2, with L as in :class:`robust_dist._draw.Curve`"""
+    log_sum: Pair
+    """alpha L/2 = log(1 + m)"""
+
+
+def _logs(tau: Array, alpha: Array) -> _Logs:
+    dtype = tau.dtype
+    alpha = jnp.minimum(alpha, alpha_bound(dtype))
+    b, short = gap(alpha), split(tau)
+    rho = split(*multiply(Pair(0.5 * short.head, 0.5 * short.tail), short))
+    # beyond this rho L is nothing next to it, and products might overflow
+    inside = rho.head < (1e270 if jnp.finfo(dtype).bits == 64 else 1e27)
+    bounded = Pair(*(jnp.where(inside, part, 0) for part in rho))
+    over_b = split(*divide(bounded, b))
+    m = split(*multiply(split(alpha), over_b))
+    log_sum = log1p_pair(m, jnp.zeros((), jnp.int32))
+    small = m.head < 1e-30
+    safe = Pair(jnp.where(small, 1, m.head), jnp.where(small, 0, m.tail))
+    ratio = divide(log_sum, safe)
+    ratio = Pair(jnp.where(small, 1, ratio.head), jnp.where(small, 0, ratio.tail))
+    return _Logs(rho, split(*multiply(over_b, ratio)), log_sum)
+
+
 def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
     dtype = tau.dtype
     log_z, slope = log_normalizer_and_slope(alpha)
+    alpha = jnp.minimum(alpha, alpha_bound(dtype))
     central = tau < _CENTRE
     inner = jnp.where(central, tau, 0)
     # where -tau u/2 - u^2/4 = -40
     outer = 160 / (tau + jnp.sqrt(tau * tau + 160))
     start = jnp.where(central, 0, tau)
-    growth = curve(start, alpha).growth
+    b = jnp.maximum(jnp.abs(alpha - 2), gap_floor(dtype))
+    power = 1 + (0.5 * alpha / b) * start * start  # 1 + m at the start
+    unit = 1 / (b * power)
+    bend = 0.5 * alpha / b / power
+    log = curve(start, alpha).log
 
     def add(total: tuple[Array, Array], node: tuple[Array, Array]) -> tuple[Any, None]:
         v, weight = node
         step = jnp.where(central, inner * v**3, outer * v)
         width = jnp.where(central, 3 * inner * v**2, outer)
-        at = curve(start + step, alpha)
-        exponent = (at.growth - growth) - step * (start + 0.5 * step)
-        term = weight * width * at.factor * jnp.exp(exponent)
+        # by how much 2 rho and L exceed those at the start; rounded values lose the difference
+        rise = step * (2 * start + step)
+        m = bend * rise
+        small = m < 1e-30
+        ratio = jnp.where(small, 1, jnp.log1p(m) / jnp.where(small, 1, m))
+        log_rise = unit * rise * ratio
+        tau = jnp.where(central, 1, start + step)
+        ratio = jnp.where(central, ratio, b * (log + log_rise) / (tau * tau))
+        at = curve_of_ratio(start + step, alpha, b, ratio)
+        growth = 0.5 * (1 - alpha) * log_rise
+        term = weight * width * at.factor * jnp.exp(growth - 0.5 * rise)
         return (total[0] + term, total[1] + term * (derivatives(at.x, alpha).shape + slope)), None
 
     zero = jnp.zeros(jnp.broadcast_shapes(tau.shape, alpha.shape), dtype)
@@ -70,12 +128,21 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
     (mass, moment), _ = lax.scan(add, (zero, zero), nodes)
     normal = 2 * jnp.exp(-log_z)
     below = jnp.where(central, mass * normal, 0)
-    log_density = np.log(2).item() - 0.5 * tau * tau - log_z
-    log_tail = jnp.where(
-        central, jnp.log1p(-below), jnp.log(jnp.where(central, 1, mass)) + growth + log_density
+    mass = jnp.where(central, 1, mass)
+    logs, at = _logs(tau, alpha), curve(tau, alpha)
+    # the large part first, with so few digits that a difference from it is exact
+    rest = jnp.log(mass) + (np.log(2).item() - log_z) - logs.log_sum.head
+    rest += logs.half_log.tail - logs.rho.tail - logs.log_sum.tail
+    log_tail = Pair(
+        jnp.where(central, 0, logs.half_log.head - logs.rho.head),
+        jnp.where(central, jnp.log1p(-below), rest),
     )
-    shape = jnp.where(central, moment * normal / (1 - below), -moment / jnp.where(central, 1, mass))
-    return Tail(log_tail, jnp.exp(log_density - log_tail), shape)
+    rise = exp_pair(Pair(logs.half_log.head, logs.half_log.tail - _sum(logs.log_sum)))
+    density = jnp.where(central, jnp.exp(-0.5 * tau * tau) * normal / (1 - below), 1 / mass)
+    steep = at.factor * jnp.where(central, density * rise, density)
+    hazard = jnp.where(central, density, density / rise)
+    shape = jnp.where(central, moment * normal / (1 - below), -moment / mass)
+    return Tail(log_tail, steep, hazard, shape)
 
 
 def _tau(x: Array, alpha: Array) -> Array:
@@ -102,11 +169,11 @@ def _by_table(rho: Array, psi: Array, alpha: Array) -> Array:
 @jax.custom_jvp
 def _log_two_sided_tail(x: Array, alpha: Array) -> Array:
     if x.dtype == jnp.float32 or x.size < _MANY * alpha.size:
-        return _tail_of_tau(_tau(x, alpha), alpha).log_tail
+        return _sum(_tail_of_tau(_tau(x, alpha), alpha).log_tail)
     at = derivatives(x, alpha)
     return lax.cond(
         jnp.any(at.rho > 0.5 * END**2),
-        lambda: _tail_of_tau(_tau(x, alpha), alpha).log_tail,
+        lambda: _sum(_tail_of_tau(_tau(x, alpha), alpha).log_tail),
         lambda: _by_table(at.rho, at.slope, alpha),
     )
 
@@ -115,7 +182,7 @@ def _log_two_sided_tail(x: Array, alpha: Array) -> Array:
 def _log_two_sided_tail_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, alpha), (d_x, d_alpha) = primals, tangents
     tail = _tail_of_tau(_tau(x, alpha), alpha)
-    return tail.log_tail, tail.shape * d_alpha - tail.hazard * d_x
+    return _sum(tail.log_tail), tail.shape * d_alpha - tail.hazard * d_x
 
 
 @jax.jit
@@ -128,14 +195,20 @@ def two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
 def _two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
     target = jnp.sqrt(1 - 2 * log_tail)  # sqrt(1 - 2 log 2P) is near to linear in tau
 
-    def newton(_: int, tau: Array) -> Array:
-        tail = _tail_of_tau(tau, alpha)
-        root = jnp.sqrt(1 - 2 * tail.log_tail)
-        slope = tail.hazard * curve(tau, alpha).jacobian / root
-        return jnp.maximum(tau + (target - root) / slope, 0)
+    def newton(_: int, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        tau, _x = found
+        tail, at, logs = _tail_of_tau(tau, alpha), curve(tau, alpha), _logs(tau, alpha)
+        step = ((tail.log_tail.head - log_tail) + tail.log_tail.tail) / tail.slope
+        root = jnp.sqrt(1 - 2 * _sum(tail.log_tail))
+        # tau is rounded, as x must not be: a step of its own, by d log x/d tau = J/x
+        origin = tau == 0
+        relative = at.factor**2 * jnp.exp(-_sum(logs.log_sum)) / jnp.where(origin, 1, tau)
+        x = (tau / at.factor) * exp_pair(logs.half_log) * (1 + step * relative)
+        return jnp.maximum(tau + step * (2 * root / (target + root)), 0), x
 
-    start = jnp.broadcast_to(target - 1, jnp.broadcast_shapes(target.shape, alpha.shape))
-    return curve(lax.fori_loop(0, _NEWTON_STEPS, newton, start), alpha).x
+    start = -2 * log_tail / (1 + target)  # target - 1, without its cancellation
+    start = jnp.broadcast_to(start, jnp.broadcast_shapes(target.shape, alpha.shape))
+    return lax.fori_loop(0, _NEWTON_STEPS, newton, (start, start))[1]
 
 
 @_two_sided_quantile.defjvp

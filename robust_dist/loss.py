@@ -30,6 +30,7 @@ from robust_dist._precision import (
     exp_pair,
     expm1_pair,
     exponent_of,
+    gap,
     gap_floor,
     log1p_pair,
     multiply,
@@ -64,16 +65,6 @@ class _Bent(NamedTuple):
     """whether rho is X^2/2 to the last place; there the tails above may underflow"""
 
 
-def _gap(alpha: Array) -> Pair:
-    """Return b = abs(alpha - 2) as a short head and a tail, floored at ``gap_floor``."""
-    difference = alpha - 2
-    carry = difference - alpha
-    lost = (alpha - (difference - carry)) + (-2 - carry)
-    floored = jnp.abs(difference) < gap_floor(alpha.dtype)
-    b = jnp.where(floored, gap_floor(alpha.dtype), jnp.abs(difference))
-    return split(b, jnp.where(floored, 0, jnp.sign(difference) * lost))
-
-
 def _shift(pair: Pair, exponent: Array) -> Pair:
     """Return ``pair * 2**exponent``, kept finite."""
     low, high = (-2000, 1000) if jnp.finfo(pair.head.dtype).bits == 64 else (-240, 120)
@@ -97,7 +88,7 @@ def _bend(x: Array, alpha: Array, scale: Array) -> _Bent:
     """Return L and its products to a few bits beyond the format, for every finite x."""
     dtype = x.dtype
     alpha = jnp.clip(alpha, -_alpha_bound(dtype), _alpha_bound(dtype))
-    b = _gap(alpha)
+    b = gap(alpha)
     # significands and exponents apart, so that no square over- or underflows
     tiny = jnp.finfo(dtype).tiny
     size, unit = jnp.maximum(jnp.abs(x), tiny), jnp.maximum(scale, tiny)

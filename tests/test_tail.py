@@ -105,6 +105,22 @@ def test_quantile_relative_error(dtype, reference, errors, assert_below):
     )
 
 
+def test_quantile_in_float32_from_the_far_tail_to_the_centre():
+    """1e-5 for p from 1e-30 to the last number below 1/2, and next to alpha = 0, where x ~ 1/p.
+
+    No stored row has inputs that float32 holds; the truth is float64 at the same inputs, which the
+    rows above bound by 1e-11. log 2p = -68 is itself rounded by 3.8e-6, the rest has to be less.
+    """
+    p = np.concatenate([np.geomspace(1e-30, 0.49, 600), 0.5 - np.geomspace(3e-8, 1e-2, 100)])
+    p = p.astype(np.float32)[:, None]
+    alpha = np.asarray([0, 1e-8, 6e-5, 1e-3, 0.1, 0.5, 1, 1.99, 2, 2.01, 4, 1e5], np.float32)
+    computed = np.asarray(GeneralRobust(alpha).icdf(p))
+    assert computed.dtype == np.float32
+    with jax.enable_x64(True):
+        truth = np.asarray(GeneralRobust(alpha.astype(float)).icdf(p.astype(float)))
+    np.testing.assert_allclose(computed, truth, rtol=1e-5)
+
+
 def test_quantile_inverts_the_cdf(dtype):
     """The round trip in the centre: 1e-12 (float32 1e-5, a few steps of the cdf's last place)."""
     x = jnp.asarray(np.linspace(-2, 2, 41), dtype)[:, None]
