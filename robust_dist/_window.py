@@ -55,18 +55,6 @@ def _largest(dtype: np.dtype) -> float:
     return float(np.sqrt(np.finfo(dtype).max)) / 8
 
 
-def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
-    bound = alpha_bound(anchor.dtype)
-    alpha = jnp.clip(alpha, -bound, bound)
-    s = jnp.where(alpha < 2, -1, 1).astype(alpha.dtype)
-    gap = s * (alpha - 2)
-    # the floor is added, not chosen, so that the derivative of b in alpha stays s
-    b = gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
-    square = anchor * anchor
-    factor = jnp.exp(0.5 * s * b * jnp.log1p(square / b))
-    return _Excess(s, 0.5 * alpha, b, b + square, factor)
-
-
 @jax.custom_jvp
 def _log_growth(rise: Array, span: Array) -> Array:
     """Return log(1 + rise/span); of its derivatives no square of 1/span is an intermediate."""
@@ -78,6 +66,18 @@ def _log_growth_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (rise, span), (d_rise, d_span) = primals, tangents
     inverse = 1 / (span + rise)
     return _log_growth(rise, span), d_rise * inverse - d_span * (rise * inverse / span)
+
+
+def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
+    bound = alpha_bound(anchor.dtype)
+    alpha = jnp.clip(alpha, -bound, bound)
+    s = jnp.where(alpha < 2, -1, 1).astype(alpha.dtype)
+    gap = s * (alpha - 2)
+    # the floor is added, not chosen, so that the derivative of b in alpha stays s
+    b = gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
+    square = anchor * anchor
+    factor = jnp.exp(0.5 * s * b * _log_growth(square, b))
+    return _Excess(s, 0.5 * alpha, b, b + square, factor)
 
 
 def excess(t: Array, anchor: Array, alpha: Array) -> Array:

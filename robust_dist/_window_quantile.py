@@ -100,7 +100,15 @@ def log_parts(place: Place, far: Array, bounds: Bounds, alpha: Array) -> tuple[A
     other = jnp.where(place.right, bounds.left, bounds.right)
     nearer = log_mass(Bounds(anchor, distance, other), alpha) - total
     rest = Bounds(anchor + distance, far, jnp.zeros_like(far))
-    return nearer, log_mass(rest, alpha) - excess(distance, anchor, alpha) - total
+    beyond = log_mass(rest, alpha) - excess(distance, anchor, alpha) - total
+    # of a probability near 1 the other one has the digits
+    return _log_complement(nearer, beyond), _log_complement(beyond, nearer)
+
+
+def _log_complement(log_p: Array, log_q: Array) -> Array:
+    """Return log_p, or log(1 - q) where that is larger than log(1/2)."""
+    likely = log_q < log_p
+    return jnp.where(likely, jnp.log1p(-jnp.exp(jnp.where(likely, log_q, -1))), log_p)
 
 
 @jax.custom_jvp
