@@ -92,6 +92,7 @@ def test_density_keeps_its_digits_far_out(alpha, dtype, errors, assert_below):
     assert_below(errors(value[keep], truth[keep]).relative, bound, u0=u0[keep], t=t[keep])
 
 
+@pytest.mark.slow
 def test_normal_member_is_numpyros_truncated_normal(dtype):
     windows = ((-1.0, 4.0), (2.0, 3.0), (-1.0, None), (None, 0.5))
     low = jnp.asarray([-math.inf if a is None else a for a, _ in windows], dtype)
@@ -110,6 +111,7 @@ def test_normal_member_is_numpyros_truncated_normal(dtype):
     np.testing.assert_allclose(d.variance, [n.variance for n in normals], 10 * rtol)
 
 
+@pytest.mark.slow
 def test_open_ends_give_the_whole_law(dtype):
     """Open on both sides it is GeneralRobust; on one, GeneralRobust given the side."""
     whole = GeneralRobust(jnp.asarray([0.0, 0.5, 1.0, 2.5, math.inf], dtype), 0.3, 1.7)
@@ -133,9 +135,10 @@ def test_open_ends_give_the_whole_law(dtype):
     small = {"float64": 1e-290, "float32": 1e-35}[str(dtype)]
     left = TruncatedGeneralRobust(whole.alpha, 0.3, 1.7, low=-math.inf, high=0.3)
     q = jnp.asarray(small, dtype)
-    np.testing.assert_allclose(left.icdf(q)[1:], whole.icdf(q / 2)[1:], 10 * rtol)
+    np.testing.assert_allclose(left.icdf(q)[1:], whole.icdf(q / 2)[1:], rtol)
 
 
+@pytest.mark.slow
 def test_surface_is_of_one_law(dtype):
     """Density, cdf, both tails and quantile agree with one another, at ends and outside as well."""
     d = laws(dtype)
@@ -164,6 +167,7 @@ def test_surface_is_of_one_law(dtype):
         np.testing.assert_array_equal(np.asarray(values)[finite], expected[finite])
 
 
+@pytest.mark.slow
 def test_moments_and_entropy(x64):
     """The density integrates to 1, and its moments and entropy are the properties; Simpson's rule.
 
@@ -201,6 +205,7 @@ def test_moments_and_entropy(x64):
         np.testing.assert_allclose(low_precision.entropy(), entropy, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_derivatives_agree_with_differences(x64):
     """Of first order in every parameter; the difference's truncation and rounding are 1e-8."""
 
@@ -224,6 +229,7 @@ def test_derivatives_agree_with_differences(x64):
     np.testing.assert_allclose(gradient(at), difference, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_derivatives_are_numbers_everywhere(dtype):
     """No nan in value, gradient or Hessian where the log density is finite, alpha = 2 included."""
 
@@ -265,6 +271,7 @@ def test_derivatives_are_numbers_everywhere(dtype):
         assert not wrong.any(), np.asarray(p)[wrong]
 
 
+@pytest.mark.slow
 def test_draws_have_the_law_and_move_with_it(dtype):
     """KS at 1e-4 over 20,000 draws; same-key differences agree with the pathwise derivative."""
     key = jax.random.key(2)
@@ -359,6 +366,7 @@ def test_is_a_latent_variable(alpha, high):
     assert np.isfinite([value, *slope.values()]).all()
 
 
+@pytest.mark.slow
 def test_negative_alpha_is_inferred():
     """NUTS moves across alpha = 0 and finds alpha = -2 and -0.5 within the 95 % interval."""
 
