@@ -55,18 +55,6 @@ def _largest(dtype: np.dtype) -> float:
     return float(np.sqrt(np.finfo(dtype).max)) / 8
 
 
-def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
-    bound = alpha_bound(anchor.dtype)
-    alpha = jnp.clip(alpha, -bound, bound)
-    s = jnp.where(alpha < 2, -1, 1).astype(alpha.dtype)
-    gap = s * (alpha - 2)
-    # the floor is added, not chosen, so that the derivative of b in alpha stays s
-    b = gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
-    square = anchor * anchor
-    factor = jnp.exp(0.5 * s * b * jnp.log1p(square / b))
-    return _Excess(s, 0.5 * alpha, b, b + square, factor)
-
-
 @jax.custom_jvp
 def _log_growth(rise: Array, span: Array) -> Array:
     """Return log(1 + rise/span); of its derivatives no square of 1/span is an intermediate."""
@@ -78,6 +66,18 @@ def _log_growth_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (rise, span), (d_rise, d_span) = primals, tangents
     inverse = 1 / (span + rise)
     return _log_growth(rise, span), d_rise * inverse - d_span * (rise * inverse / span)
+
+
+def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
+    bound = alpha_bound(anchor.dtype)
+    alpha = jnp.clip(alpha, -bound, bound)
+    s = jnp.where(alpha < 2, -1, 1).astype(alpha.dtype)
+    gap = s * (alpha - 2)
+    # the floor is added, not chosen, so that the derivative of b in alpha stays s
+    b = gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
+    square = anchor * anchor
+    factor = jnp.exp(0.5 * s * b * _log_growth(square, b))
+    return _Excess(s, 0.5 * alpha, b, b + square, factor)
 
 
 def excess(t: Array, anchor: Array, alpha: Array) -> Array:
@@ -102,7 +102,7 @@ def excess(t: Array, anchor: Array, alpha: Array) -> Array:
     return c.factor * jnp.where(close, near, 0.5 * c.span * log * exprel)
 
 
-def _reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
+def reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
     """Return the distance at which D reaches a level, inf where it never does; roughly."""
     anchor = jnp.minimum(anchor, _largest(anchor.dtype))
     c = _excess_constants(anchor, alpha)
@@ -115,7 +115,7 @@ def _reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
     )
     rise = c.span * jnp.expm1(step * log)
     rise = jnp.where(jnp.isfinite(rise), rise, jnp.finfo(rise.dtype).max)
-    t = rise / (anchor + jnp.sqrt(anchor * anchor + rise))
+    t = rise / jnp.maximum(anchor + jnp.sqrt(anchor * anchor + rise), jnp.finfo(rise.dtype).tiny)
     return jnp.where(inside, t, jnp.inf)
 
 
@@ -139,9 +139,9 @@ def side(length: Array, anchor: Array, alpha: Array, cut: Array | float = _CUT) 
     c = _excess_constants(*fixed)
     # D reaches 1, or bends
     bend = jnp.where(u0 > 0, c.span / jnp.where(u0 > 0, c.b * u0, 1), jnp.inf)
-    sigma = jnp.minimum(jnp.minimum(_reach(1.0, *fixed), bend), jnp.maximum(u0, 1))
+    sigma = jnp.minimum(jnp.minimum(reach(1.0, *fixed), bend), jnp.maximum(u0, 1))
     sigma = jnp.maximum(sigma, jnp.finfo(sigma.dtype).tiny * 1e10)
-    return Side(sigma, jnp.arcsinh(jnp.minimum(length, _reach(cut, *fixed)) / sigma))
+    return Side(sigma, jnp.arcsinh(jnp.minimum(length, reach(cut, *fixed)) / sigma))
 
 
 def _rule(panels: int, dtype: np.dtype) -> tuple[Array, Array]:
@@ -212,7 +212,7 @@ def _log_mass_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     mass, in_anchor, in_alpha = expectations(slopes, Bounds(anchor, right, left), alpha)
 
     def end(length: Array, tangent: Array) -> Array:
-        within = length < _reach(_CUT, *lax.stop_gradient((anchor, alpha)))
+        within = length < reach(_CUT, *lax.stop_gradient((anchor, alpha)))
         at = jnp.where(within, length, 0)
         return jnp.where(within, jnp.exp(-excess(at, anchor, alpha)) * tangent, 0)
 

@@ -44,7 +44,7 @@ def _law(p: Parameters) -> _Law:
     alpha, loc, scale, low, high = p
     proper = (alpha >= 0) | (jnp.isfinite(low) & jnp.isfinite(high))
     proper = proper & (low < high) & (low < jnp.inf) & (high > -jnp.inf)
-    alpha = jnp.where(proper, alpha, jnp.nan)
+    alpha = jnp.where(proper & jnp.isfinite(loc) & (scale > 0), alpha, jnp.nan)
     scale = jnp.where(scale > 0, scale, jnp.nan)
     above, below = low > loc, high < loc
     # an open end must not reach a derivative, where it would make inf * 0
@@ -77,7 +77,8 @@ def log_density(value: Array, p: Parameters) -> Array:
     density = -excess(place.distance, law.bounds.anchor, law.alpha) - log_mass(
         law.bounds, law.alpha
     )
-    return jnp.where(outside, -jnp.inf, density - jnp.log(law.scale))
+    # nan where there is no distribution, outside of what were its ends as well
+    return jnp.where(outside & ~jnp.isnan(law.alpha), -jnp.inf, density - jnp.log(law.scale))
 
 
 @jax.jit
@@ -94,7 +95,7 @@ def log_tails(value: Array, p: Parameters) -> tuple[Array, Array]:
     cdf, sf = (jnp.where(place.right, *pair) for pair in ((nearer, beyond), (beyond, nearer)))
     # nan where there is no distribution
     nothing, everything = jnp.full_like(cdf, -jnp.inf), jnp.zeros_like(cdf)
-    invalid = jnp.isnan(law.alpha + law.scale + law.bounds.anchor)
+    invalid = jnp.isnan(law.alpha)
     cdf = jnp.where(under & ~invalid, nothing, jnp.where(over & ~invalid, everything, cdf))
     sf = jnp.where(over & ~invalid, nothing, jnp.where(under & ~invalid, everything, sf))
     return cdf, sf
@@ -118,7 +119,8 @@ def quantile(q: Array, p: Parameters) -> Array:
 @jax.jit
 def mode(p: Parameters) -> Array:
     """Return the point of the window nearest to loc."""
-    return _law(p).origin
+    law = _law(p)
+    return jnp.where(jnp.isnan(law.alpha), jnp.nan, law.origin)
 
 
 @jax.jit

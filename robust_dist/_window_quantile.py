@@ -7,13 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._window import AT_ONCE, Bounds, Side, excess, log_mass, side
+from robust_dist._window import AT_ONCE, Bounds, Side, excess, log_mass, reach, side
 
-_CELLS = 512
+_CELLS = 1024
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(8)
 _NEWTON_STEPS = 6
-# D at which an open side is cut off: exp(-D) is the smallest probability of the format
+# An open side is cut off where exp(-D), times the distance in sigma, is the smallest probability of
+# the format.
 _CUT = {np.dtype(np.float32): 86.0, np.dtype(np.float64): 700.0}
+# added to the log of the table's masses, so that those of cells in the far tail are normal numbers
+_LIFT = 20.0
 
 
 class Place(NamedTuple):
@@ -23,12 +26,29 @@ class Place(NamedTuple):
     right: Array
 
 
+def _edges(at: Side, anchor: Array, alpha: Array) -> Array:
+    """Return the edges of the cells in v, on a new last axis of length 1.
+
+    Half of them lie at even steps of v, half at even steps of D, so that exp(-D) is all but a
+    polynomial in every cell, however fast it falls.
+    """
+    share = jnp.arange(_CELLS // 2 + 1, dtype=at.top.dtype) / (_CELLS // 2)
+    level = share[1:] * excess(at.t(at.top), anchor, alpha)
+    falls = jnp.arcsinh(reach(level, anchor, alpha) / at.sigma)
+    return jnp.sort(jnp.concatenate([at.top * share, jnp.minimum(falls, at.top)], -1), -1)
+
+
+def _density(v: Array, at: Side, anchor: Array, alpha: Array) -> Array:
+    # in one exponential, because either factor may leave the format's range
+    return jnp.exp(jnp.log(at.slope(v)) + _LIFT - excess(at.t(v), anchor, alpha))
+
+
 def _mass_between(start: Array, stop: Array, at: Side, anchor: Array, alpha: Array) -> Array:
     """Return the mass between two v, by Gauss-Legendre."""
     width = (stop - start)[..., None]
     v = start[..., None] + width * jnp.asarray(0.5 * (1 + _GAUSS_NODES), width.dtype)
     at = Side(*(part[..., None] for part in at))
-    density = at.slope(v) * jnp.exp(-excess(at.t(v), anchor[..., None], alpha[..., None]))
+    density = _density(v, at, anchor[..., None], alpha[..., None])
     return jnp.sum(width * jnp.asarray(0.5 * _GAUSS_WEIGHTS, width.dtype) * density, -1)
 
 
@@ -36,24 +56,27 @@ def quantile(q: Array, bounds: Bounds, alpha: Array) -> Place:
     """Return where the fraction q of the mass lies below; parameters broadcast against q."""
     parameters = jnp.broadcast_arrays(*bounds, alpha)
     shape, size = parameters[0].shape, parameters[0].size
-    if size <= AT_ONCE:
+    if size <= AT_ONCE // 2:
         return _quantile(q, *parameters)
     # a table each takes memory, so that of many parameters only some are met at once
     q = jnp.broadcast_to(q, jnp.broadcast_shapes(q.shape, shape))
     sample_shape = q.shape[: q.ndim - len(shape)]
     columns = jnp.moveaxis(q.reshape(*sample_shape, size), -1, 0)
     rows = (columns, *(part.ravel() for part in parameters))
-    place = lax.map(lambda row: _quantile(*row), rows, batch_size=AT_ONCE)
+    place = lax.map(lambda row: _quantile(*row), rows, batch_size=AT_ONCE // 2)
     return jax.tree.map(lambda part: jnp.moveaxis(part, 0, -1).reshape(q.shape), place)
 
 
 def _quantile(q: Array, *parameters: Array) -> Place:
     dtype = q.dtype
     anchor, right, left, alpha = (part.ravel()[:, None, None] for part in parameters)
-    maps = side(jnp.concatenate([right, left], 1), anchor, alpha, _CUT[np.dtype(dtype)])
+    lengths = jnp.concatenate([right, left], 1)
+    cut = _CUT[np.dtype(dtype)]
+    first = side(lengths, anchor, alpha, cut)
+    # log(2 t/sigma) = top
+    maps = side(lengths, anchor, alpha, cut + first.top)
     maps = Side(*jnp.broadcast_arrays(*maps))  # one line of numbers per row and side
-    edges = jnp.arange(_CELLS + 1, dtype=dtype) / _CELLS
-    v = maps.top * edges
+    v = _edges(maps, anchor, alpha)
     cells = _mass_between(v[..., :-1], v[..., 1:], maps, anchor, alpha)
     # the mass up to each edge, and that beyond it
     zero = jnp.zeros_like(cells[..., :1])
@@ -70,20 +93,31 @@ def _quantile(q: Array, *parameters: Array) -> Place:
     by_inner = within < beyond
     inner, outer = inner.ravel(), outer.ravel()
     below = jnp.zeros(line.shape, jnp.int32)
-    for bit in (256, 128, 64, 32, 16, 8, 4, 2, 1):  # the last edge before the point, by bisection
+    for bit in (
+        512,
+        256,
+        128,
+        64,
+        32,
+        16,
+        8,
+        4,
+        2,
+        1,
+    ):  # the last edge before the point, by bisection
         probe = line * (_CELLS + 1) + below + bit
         before = jnp.where(by_inner, inner[probe] <= within, outer[probe] >= beyond)
         below = jnp.where(before, below + bit, below)
     edge = line * (_CELLS + 1) + below
     at = Side(maps.sigma.ravel()[line], maps.top.ravel()[line])
     u0, shape = parameters[0].ravel()[row], parameters[3].ravel()[row]
-    start, stop = at.top * edges[below], at.top * edges[below + 1]
+    start, stop = v.ravel()[edge], v.ravel()[edge + 1]
     target = jnp.where(by_inner, within - inner[edge], beyond - outer[edge + 1])
 
     def newton(_: int, v: Array) -> Array:
         low, high = jnp.where(by_inner, start, v), jnp.where(by_inner, v, stop)
         rest = target - _mass_between(low, high, at, u0, shape)
-        density = at.slope(v) * jnp.exp(-excess(at.t(v), u0, shape))
+        density = jnp.maximum(_density(v, at, u0, shape), jnp.finfo(dtype).tiny)
         return jnp.clip(v + jnp.where(by_inner, rest, -rest) / density, start, stop)
 
     v = lax.fori_loop(0, _NEWTON_STEPS, newton, 0.5 * (start + stop))
@@ -100,7 +134,15 @@ def log_parts(place: Place, far: Array, bounds: Bounds, alpha: Array) -> tuple[A
     other = jnp.where(place.right, bounds.left, bounds.right)
     nearer = log_mass(Bounds(anchor, distance, other), alpha) - total
     rest = Bounds(anchor + distance, far, jnp.zeros_like(far))
-    return nearer, log_mass(rest, alpha) - excess(distance, anchor, alpha) - total
+    beyond = log_mass(rest, alpha) - excess(distance, anchor, alpha) - total
+    # of a probability near 1 the other one has the digits
+    return _log_complement(nearer, beyond), _log_complement(beyond, nearer)
+
+
+def _log_complement(log_p: Array, log_q: Array) -> Array:
+    """Return log_p, or log(1 - q) where that is larger than log(1/2)."""
+    likely = log_q < log_p
+    return jnp.where(likely, jnp.log1p(-jnp.exp(jnp.where(likely, log_q, -1))), log_p)
 
 
 @jax.custom_jvp

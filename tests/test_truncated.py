@@ -92,6 +92,7 @@ def test_density_keeps_its_digits_far_out(alpha, dtype, errors, assert_below):
     assert_below(errors(value[keep], truth[keep]).relative, bound, u0=u0[keep], t=t[keep])
 
 
+@pytest.mark.slow
 def test_normal_member_is_numpyros_truncated_normal(dtype):
     windows = ((-1.0, 4.0), (2.0, 3.0), (-1.0, None), (None, 0.5))
     low = jnp.asarray([-math.inf if a is None else a for a, _ in windows], dtype)
@@ -110,6 +111,7 @@ def test_normal_member_is_numpyros_truncated_normal(dtype):
     np.testing.assert_allclose(d.variance, [n.variance for n in normals], 10 * rtol)
 
 
+@pytest.mark.slow
 def test_open_ends_give_the_whole_law(dtype):
     """Open on both sides it is GeneralRobust; on one, GeneralRobust given the side."""
     whole = GeneralRobust(jnp.asarray([0.0, 0.5, 1.0, 2.5, math.inf], dtype), 0.3, 1.7)
@@ -133,9 +135,10 @@ def test_open_ends_give_the_whole_law(dtype):
     small = {"float64": 1e-290, "float32": 1e-35}[str(dtype)]
     left = TruncatedGeneralRobust(whole.alpha, 0.3, 1.7, low=-math.inf, high=0.3)
     q = jnp.asarray(small, dtype)
-    np.testing.assert_allclose(left.icdf(q)[1:], whole.icdf(q / 2)[1:], 10 * rtol)
+    np.testing.assert_allclose(left.icdf(q)[1:], whole.icdf(q / 2)[1:], rtol)
 
 
+@pytest.mark.slow
 def test_surface_is_of_one_law(dtype):
     """Density, cdf, both tails and quantile agree with one another, at ends and outside as well."""
     d = laws(dtype)
@@ -164,6 +167,7 @@ def test_surface_is_of_one_law(dtype):
         np.testing.assert_array_equal(np.asarray(values)[finite], expected[finite])
 
 
+@pytest.mark.slow
 def test_moments_and_entropy(x64):
     """The density integrates to 1, and its moments and entropy are the properties; Simpson's rule.
 
@@ -193,13 +197,15 @@ def test_moments_and_entropy(x64):
     np.testing.assert_allclose(integral((x - mean) ** 2), d.variance, 1e-7)
     np.testing.assert_allclose(-integral(log_p), d.entropy(), rtol=1e-8, atol=1e-9)
     # float32 of the same
+    mean, variance, entropy = (np.asarray(part) for part in (d.mean, d.variance, d.entropy()))
     with jax.enable_x64(False):
         low_precision = laws(np.float32)
-        np.testing.assert_allclose(low_precision.mean, d.mean, rtol=2e-5, atol=2e-5)
-        np.testing.assert_allclose(low_precision.variance, d.variance, 1e-4)
-        np.testing.assert_allclose(low_precision.entropy(), d.entropy(), rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(low_precision.mean, mean, rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(low_precision.variance, variance, 1e-4)
+        np.testing.assert_allclose(low_precision.entropy(), entropy, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_derivatives_agree_with_differences(x64):
     """Of first order in every parameter; the difference's truncation and rounding are 1e-8."""
 
@@ -223,6 +229,7 @@ def test_derivatives_agree_with_differences(x64):
     np.testing.assert_allclose(gradient(at), difference, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_derivatives_are_numbers_everywhere(dtype):
     """No nan in value, gradient or Hessian where the log density is finite, alpha = 2 included."""
 
@@ -264,6 +271,7 @@ def test_derivatives_are_numbers_everywhere(dtype):
         assert not wrong.any(), np.asarray(p)[wrong]
 
 
+@pytest.mark.slow
 def test_draws_have_the_law_and_move_with_it(dtype):
     """KS at 1e-4 over 20,000 draws; same-key differences agree with the pathwise derivative."""
     key = jax.random.key(2)
@@ -285,28 +293,39 @@ def test_draws_have_the_law_and_move_with_it(dtype):
         np.testing.assert_allclose(slope, difference, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("alpha", math.nan, "invalid alpha"),
-        ("loc", math.nan, "invalid loc"),
-        ("scale", -1.0, "invalid scale"),
-        ("low", math.nan, "invalid low"),
-        ("low", 7.0, "low must lie below high"),
-        ("low", -math.inf, "negative alpha needs a bounded window"),
-    ],
-)
-def test_bad_parameters(name, value, message, dtype):
-    """They raise under validation, and give nan without it or when traced."""
-    good = dict(zip(NAMES, (-2.0, 0.3, 1.4, 1.0, 4.0), strict=True))
-    bad = {**good, name: value}
+GOOD = dict(zip(NAMES, (-2.0, 0.3, 1.4, 1.0, 4.0), strict=True))
+BAD = [
+    ("alpha", math.nan, "invalid alpha"),
+    ("loc", math.nan, "invalid loc"),
+    ("scale", -1.0, "invalid scale"),
+    ("low", math.nan, "invalid low"),
+    ("low", 7.0, "low must lie below high"),
+    ("low", -math.inf, "negative alpha needs a bounded window"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), BAD)
+def test_bad_parameters_raise(name, value, message):
     with pytest.raises(ValueError, match=message):
-        TruncatedGeneralRobust(**bad, validate_args=True)
-    d = TruncatedGeneralRobust(**bad, validate_args=False)
-    for number in (d.log_prob(2.0), d.cdf(2.0), d.icdf(0.3), d.mean, d.variance, d.entropy()):
-        assert jnp.isnan(number)
-    traced = jax.jit(lambda p: TruncatedGeneralRobust(**p).log_prob(2.0))
-    assert jnp.isnan(traced(bad))
+        TruncatedGeneralRobust(**{**GOOD, name: value}, validate_args=True)
+
+
+def test_bad_parameters_give_nan(dtype):
+    """In every function and at every point, below, inside and above what were the ends."""
+
+    @jax.jit
+    def values(p):
+        d = TruncatedGeneralRobust(**p)
+        x = jnp.asarray([[0.0], [2.0], [9.0]], dtype)
+        q = jnp.asarray([[0.0], [0.3], [1.0]], dtype)
+        of_points = jnp.stack([d.log_prob(x), d.cdf(x), d.log_cdf(x), d.log_sf(x), d.icdf(q)])
+        return of_points, jnp.stack([d.mean, d.variance, d.mode, d.entropy()])
+
+    rows = [GOOD] + [{**GOOD, name: value} for name, value, _ in BAD]
+    p = {name: jnp.asarray([row[name] for row in rows], dtype) for name in NAMES}
+    for value in values(p):
+        np.testing.assert_array_equal(np.isnan(value[..., 1:]), True)
+        np.testing.assert_array_equal(np.isnan(value[..., 0]), False)
 
 
 def test_is_a_numpyro_distribution(dtype):
@@ -347,6 +366,7 @@ def test_is_a_latent_variable(alpha, high):
     assert np.isfinite([value, *slope.values()]).all()
 
 
+@pytest.mark.slow
 def test_negative_alpha_is_inferred():
     """NUTS moves across alpha = 0 and finds alpha = -2 and -0.5 within the 95 % interval."""
 
@@ -357,15 +377,16 @@ def test_negative_alpha_is_inferred():
         d = TruncatedGeneralRobust(alpha, loc, scale, low=-10.0, high=10.0)
         numpyro.sample("x", d, obs=x)
 
-    mcmc = MCMC(
-        NUTS(model),
-        num_warmup=300,
-        num_samples=300,
-        num_chains=2,
-        chain_method="vectorized",
-        progress_bar=False,
-    )
     for alpha in (-2.0, -0.5):
+        # one each, because NumPyro's vectorised chains run once only
+        mcmc = MCMC(
+            NUTS(model),
+            num_warmup=300,
+            num_samples=300,
+            num_chains=2,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
         truth = TruncatedGeneralRobust(alpha, 0.5, 0.7, low=-10.0, high=10.0)
         mcmc.run(jax.random.key(1), truth.sample(jax.random.key(7), (1000,)))
         draws = mcmc.get_samples(group_by_chain=True)
