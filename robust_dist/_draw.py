@@ -75,8 +75,9 @@ def log_slope(tau: Array, at: Curve, alpha: Array) -> Array:
     """Return d log J/d tau = 1/tau - J psi'/psi, with psi'/psi = (1 + (alpha - 2) W)/x."""
     origin = tau == 0
     bending = 1 - (jnp.minimum(alpha, alpha_bound(tau.dtype)) - 2) * jnp.expm1(-at.log)
-    tau, x = jnp.where(origin, 1, tau), jnp.where(origin, 1, at.x)
-    return jnp.where(origin, 0, 1 / tau - bending * at.jacobian / x)
+    tau = jnp.where(origin, 1, tau)
+    relative = at.factor**2 * jnp.exp(at.growth - 0.5 * at.log)  # tau J/x, where x^2 may overflow
+    return jnp.where(origin, 0, (1 - bending * relative) / tau)
 
 
 class _Table(NamedTuple):

@@ -14,6 +14,7 @@ at x = 0. The derivative in alpha at fixed x uses the same nodes:
     dP/d alpha = -(1/Z) integral_tau^inf exp(-t^2/2) J(t) (d rho/d alpha + d log Z/d alpha) dt.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -33,7 +34,7 @@ from robust_dist._precision import (
     split,
 )
 from robust_dist._standard import alpha_bound, derivatives
-from robust_dist._tail_table import END, mills_ratio
+from robust_dist._tail_table import LOG_FLOOR, mills_ratio
 from robust_dist.loss import rho_and_partials
 from robust_dist.normalizer import log_normalizer_and_slope
 
@@ -43,6 +44,8 @@ _CENTRE = 0.69
 _NEWTON_STEPS = 6
 # points per alpha from which on a table costs less than the quadrature of each
 _MANY = 1000
+# beyond this rho P is below 1e-303 at alpha = 0, and smaller still at others
+_UNDERFLOW = 1400.0
 
 
 class Tail(NamedTuple):
@@ -145,43 +148,48 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
     return Tail(log_tail, steep, hazard, shape)
 
 
-def _tau(x: Array, alpha: Array) -> Array:
-    """Return sqrt(2 rho), finite where rho overflows."""
-    largest = 0.1 * jnp.finfo(x.dtype).max
-    return jnp.sqrt(2 * jnp.minimum(rho_and_partials(x, alpha, jnp.ones_like(x))[0], largest))
+def _tail(x: Array, alpha: Array) -> Tail:
+    rho, psi, _, shape = rho_and_partials(x, alpha, jnp.ones_like(x))
+    # from here on log 2P is -rho to the last place, and tau's powers are in danger
+    far = rho > (1e100 if jnp.finfo(x.dtype).bits == 64 else 1e20)
+    at = _tail_of_tau(jnp.sqrt(2 * jnp.where(far, 1, rho)), alpha)
+    log_tail = Pair(jnp.where(far, -rho, at.log_tail.head), jnp.where(far, 0, at.log_tail.tail))
+    largest = jnp.finfo(x.dtype).max
+    hazard = jnp.where(far, jnp.minimum(psi, largest), at.hazard)
+    moved = jnp.where(far, jnp.clip(-shape, -largest, largest), at.shape)
+    return Tail(log_tail, at.slope, hazard, moved)
 
 
-@jax.jit
-def log_two_sided_tail(x: Array, alpha: Array) -> Array:
-    """Return log P(abs(X) > x) for x >= 0."""
-    return _log_two_sided_tail(x, alpha)
+@functools.partial(jax.jit, static_argnames="underflows")
+def log_two_sided_tail(x: Array, alpha: Array, *, underflows: bool = False) -> Array:
+    """Return log P(abs(X) > x) for x >= 0; if it may, -inf or a rough value where P underflows."""
+    return _log_two_sided_tail(x, alpha, underflows)
 
 
-def _by_table(rho: Array, psi: Array, alpha: Array) -> Array:
-    """Return log 2P where tau <= END, from P = R J exp(-rho)/Z and J = tau/psi."""
-    tau = jnp.sqrt(2 * rho)
-    origin = psi == 0
-    jacobian = jnp.where(origin, 1, tau / jnp.where(origin, 1, psi))
-    log_density = np.log(2).item() - rho - log_normalizer_and_slope(alpha)[0]
-    return jnp.minimum(jnp.log(mills_ratio(tau, alpha) * jacobian) + log_density, 0)
-
-
-@jax.custom_jvp
-def _log_two_sided_tail(x: Array, alpha: Array) -> Array:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _log_two_sided_tail(x: Array, alpha: Array, underflows: bool) -> Array:
     if x.dtype == jnp.float32 or x.size < _MANY * alpha.size:
-        return _sum(_tail_of_tau(_tau(x, alpha), alpha).log_tail)
+        return _sum(_tail(x, alpha).log_tail)
+    # from P = R J exp(-rho)/Z and J = tau/psi
     at = derivatives(x, alpha)
+    tau, origin = jnp.sqrt(2 * at.rho), at.slope == 0
+    jacobian = jnp.where(origin, 1, tau / jnp.where(origin, 1, at.slope))
+    log_density = jnp.log(mills_ratio(tau, alpha) * jacobian) - at.rho
+    by_table = log_density + (np.log(2).item() - log_normalizer_and_slope(alpha)[0])
+    by_table = jnp.where(at.rho < _UNDERFLOW, jnp.minimum(by_table, 0), -jnp.inf)
+    if underflows:
+        return by_table
     return lax.cond(
-        jnp.any(at.rho > 0.5 * END**2),
-        lambda: _sum(_tail_of_tau(_tau(x, alpha), alpha).log_tail),
-        lambda: _by_table(at.rho, at.slope, alpha),
+        jnp.all(log_density >= LOG_FLOOR),
+        lambda: by_table,
+        lambda: _sum(_tail(x, alpha).log_tail),
     )
 
 
 @_log_two_sided_tail.defjvp
-def _log_two_sided_tail_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+def _log_two_sided_tail_jvp(underflows: bool, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, alpha), (d_x, d_alpha) = primals, tangents
-    tail = _tail_of_tau(_tau(x, alpha), alpha)
+    tail = _tail(x, alpha)
     return _sum(tail.log_tail), tail.shape * d_alpha - tail.hazard * d_x
 
 
@@ -215,5 +223,5 @@ def _two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
 def _two_sided_quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (log_tail, alpha), (d_log_tail, d_alpha) = primals, tangents
     x = _two_sided_quantile(log_tail, alpha)
-    tail = _tail_of_tau(_tau(x, alpha), alpha)
+    tail = _tail(x, alpha)
     return x, (tail.shape * d_alpha - d_log_tail) / tail.hazard

@@ -7,7 +7,9 @@ With rho(x) = tau^2/2 and J = dx/d tau (see :mod:`robust_dist._draw`) the Mills 
 is smooth and neither grows nor falls fast; it obeys R' = (tau - g) R - 1 with g = d log J/d tau.
 Quintic Hermite cells take it from one node to the next. They crowd at tau = 0, where J bends
 sharply when alpha is near 2. For float64 alone: summed over the cells in float32, it would lose
-more digits than :mod:`robust_dist._tail`.
+more digits than :mod:`robust_dist._tail`. It is right where the density in tau is at
+least exp(LOG_FLOOR), which holds to P = 1e-285; and every P underflows from tau = 53.3 on, where x
+overflows at alpha = 0.
 """
 
 import jax
@@ -20,19 +22,20 @@ from robust_dist._spline import evaluate, gather, hermite_coefficients
 
 # cells in [0, 1], of equal width in tau^(1/4); those beyond have the width of the last of these
 _INNER = 160
-_NODES = np.concatenate([(np.arange(_INNER) / _INNER) ** 4, np.linspace(1, 37.5, 1461)])
+_NODES = np.concatenate([(np.arange(_INNER) / _INNER) ** 4, np.linspace(1, 53, 2081)])
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 
-END = 36.5
-"""the tau up to which the cut at the last node is not felt"""
+LOG_FLOOR = -665.0
+"""the log of the density in tau from which on the table is right"""
 
 
 def mills_ratio(tau: Array, alpha: Array) -> Array:
-    """Return R at every tau in [0, END], for alphas that broadcast against it."""
+    """Return R at every tau >= 0, for alphas that broadcast against it; finite beyond the floor."""
     shapes, width = alpha.ravel()[:, None], np.diff(_NODES)
 
     def mass(tau: Array) -> Array:
-        return jnp.exp(-0.5 * tau * tau) * curve(tau, shapes).jacobian
+        at = curve(tau, shapes)
+        return at.factor * jnp.exp(at.growth - 0.5 * tau * tau)  # J alone is large for alpha near 0
 
     inside = _NODES[:-1, None] + 0.5 * width[:, None] * (1 + _GAUSS_NODES)
     parts = mass(jnp.asarray(inside.ravel()[None])).reshape(shapes.shape[0], width.size, -1)
@@ -42,16 +45,18 @@ def mills_ratio(tau: Array, alpha: Array) -> Array:
         lambda t: log_slope(t, curve(t, shapes), shapes), (node,), (jnp.ones_like(node),)
     )
     density = mass(node)
-    # beyond the last node the integrand falls like an exponential
+    # beyond the last node, and where it underflows, the integrand falls like an exponential
     rest = density[:, -1:] / (node - g)[:, -1:]
     tail = jnp.cumsum(jnp.concatenate([cells, rest], 1)[:, ::-1], 1)[:, ::-1]
-    ratio = tail / density
+    some = density > 1e-300
+    ratio = jnp.where(some, tail / jnp.where(some, density, 1), 1 / jnp.where(some, 1, node - g))
     slope = (node - g) * ratio - 1
     second = (1 - bend) * ratio + (node - g) * slope
     left, right = (
         [part[:, cut] * width**order for order, part in enumerate((ratio, slope, second))]
         for cut in (slice(None, -1), slice(1, None))
     )
+    tau = jnp.minimum(tau, _NODES[-1])
     place = jnp.where(tau < 1, _INNER * jnp.sqrt(jnp.sqrt(tau)), _INNER + (tau - 1) * (_INNER / 4))
     cell = jnp.clip(place.astype(jnp.int32), 0, width.size - 1)
     first = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape) * width.size

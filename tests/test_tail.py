@@ -53,7 +53,7 @@ def test_cdf_absolute_error(dtype, reference, errors, assert_below):
         assert_below(error, bound, x=table["x"], alpha=table["alpha"])
 
 
-@pytest.mark.parametrize("furthest", [60.0, 1e200])
+@pytest.mark.parametrize("furthest", [60.0, 1e300])
 def test_many_points_under_one_alpha_agree_with_few(furthest, x64):
     """From 1,000 points per alpha on, a table stands for the quadrature, as far out as it reaches.
 
@@ -69,6 +69,27 @@ def test_many_points_under_one_alpha_agree_with_few(furthest, x64):
     within = few > -640  # 1e-278
     np.testing.assert_allclose(many[::3][within], few[within], rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(jnp.exp(many[::3]), jnp.exp(few), rtol=0, atol=5e-14)
+    # the cdf keeps to the table where log_cdf needs the quadrature
+    probability = GeneralRobust(alpha).cdf(-x)
+    np.testing.assert_allclose(probability[::3], jnp.exp(few), rtol=0, atol=5e-14)
+    np.testing.assert_allclose(
+        jnp.log(probability[::3])[within], few[within], rtol=1e-12, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 1.0, 2.0, 2.1, 10.0, np.inf])
+def test_tails_fall_to_the_end_of_the_format(alpha, dtype):
+    """The log tail never rises and never is nan, also where rho overflows; nor are its slopes."""
+    x = jnp.asarray(np.geomspace(1e-6, {"float64": 1e307, "float32": 1e38}[str(dtype)], 300), dtype)
+
+    def log_tail(x, alpha):
+        return GeneralRobust(alpha).log_cdf(-x)
+
+    value = np.asarray(log_tail(x, jnp.asarray(alpha, dtype)))
+    assert (value < 0).all()
+    assert (value[1:] <= value[:-1]).all()
+    for slope in jax.vmap(jax.grad(log_tail, (0, 1)), (0, None))(x, jnp.asarray(alpha, dtype)):
+        assert jnp.isfinite(slope).all()
 
 
 def test_derivative_of_the_cdf_in_alpha(dtype, reference, errors, assert_below):

@@ -166,7 +166,9 @@ class AsymmetricGeneralRobust(Distribution):
         variance = jnp.where(second == jnp.inf, jnp.inf, variance)
         return self._of_batch(jnp.where(alpha > 0, variance, jnp.nan))
 
-    def _log_tail(self, value: ArrayLike) -> tuple[Array, Array, Array, Array]:
+    def _log_tail(
+        self, value: ArrayLike, underflows: bool = False
+    ) -> tuple[Array, Array, Array, Array]:
         """Return whether value lies below loc, both sides' mass, and the log tail given the side.
 
         The mass of its own side comes first.
@@ -175,7 +177,8 @@ class AsymmetricGeneralRobust(Distribution):
         below = value < loc
         z = (value - loc) / jnp.where(below, left, right)
         distance = jnp.where(below, -z, z)
-        log_tail = log_two_sided_tail(jnp.minimum(distance, jnp.finfo(z.dtype).max), alpha)
+        bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
+        log_tail = log_two_sided_tail(bounded, alpha, underflows=underflows)
         log_tail = jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
         share, rest = self._share(left, right), self._share(right, left)
         return below, jnp.where(below, share, rest), jnp.where(below, rest, share), log_tail
@@ -192,7 +195,7 @@ class AsymmetricGeneralRobust(Distribution):
 
     def cdf(self, value: ArrayLike) -> Array:
         """Return P(X <= value), with derivatives in everything; above loc it rounds to 1."""
-        below, side, _, log_tail = self._log_tail(value)
+        below, side, _, log_tail = self._log_tail(value, underflows=True)
         tail = side * jnp.exp(log_tail)
         return jnp.where(below, tail, 1 - tail)
 

@@ -185,14 +185,14 @@ class GeneralRobust(Distribution):
         alpha, _, scale = self._parameters()
         return jnp.broadcast_to(scale * absolute_moment(1, alpha), self.batch_shape)
 
-    def _log_tail(self, value: ArrayLike) -> tuple[Array, Array]:
+    def _log_tail(self, value: ArrayLike, underflows: bool = False) -> tuple[Array, Array]:
         """Return whether value lies below loc, and log P of a distance from loc larger than its."""
         alpha, loc, scale, value = self._parameters(value)
         z = (value - loc) / scale
         below = z < 0
         distance = jnp.where(below, -z, z)
         bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
-        log_tail = log_two_sided_tail(bounded, alpha)
+        log_tail = log_two_sided_tail(bounded, alpha, underflows=underflows)
         return below, jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
 
     def cdf(self, value: ArrayLike) -> Array:
@@ -201,7 +201,7 @@ class GeneralRobust(Distribution):
         Above loc it rounds to 1. There the tail probability P(X > value) is, without cancellation,
         ``cdf(2 * loc - value)``, that of the mirrored value; its logarithm is ``log_sf(value)``.
         """
-        below, log_tail = self._log_tail(value)
+        below, log_tail = self._log_tail(value, underflows=True)
         tail = 0.5 * jnp.exp(log_tail)
         return jnp.where(below, tail, 1 - tail)
 
