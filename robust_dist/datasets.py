@@ -8,7 +8,7 @@ import csv
 import difflib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from robust_dist._errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __all__ = ["DATASETS", "Dataset", "load", "read_csv"]
@@ -153,13 +154,24 @@ def read_csv(path: str | os.PathLike[str]) -> "pd.DataFrame":
     return frame
 
 
-def row_name(frame: "pd.DataFrame", position: int) -> str:
-    """Return what a user calls the row at this position, with its line if it came from a file."""
-    label = frame.index[position]
-    if "path" not in frame.attrs:
-        return f"row {label}"
-    # rows are numbered from 1, whichever of them are left
-    return f"row {label} (line {_line_of_row(frame.attrs['path'], int(label) - 1)} of the file)"
+def row_names(frame: "pd.DataFrame", positions: "np.ndarray") -> str:
+    """Return what a user calls the rows at these positions, with their lines if from a file.
+
+    Ten are named, the others counted.
+    """
+    named, others = positions[:10], len(positions) - 10
+    names = [str(frame.index[position]) for position in named]
+    text = _numbered("row", names)
+    if "path" in frame.attrs:
+        # rows are numbered from 1, whichever of them are left
+        lines = [_line_of_row(frame.attrs["path"], int(name) - 1) for name in names]
+        text += f" ({_numbered('line', list(map(str, lines)))} of the file)"
+    return text + (f" and {others} more" if others > 0 else "")
+
+
+def _numbered(word: str, numbers: Sequence[str]) -> str:
+    """Return "row 1" or "rows 1, 2"."""
+    return f"{word}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
 def _line_of_row(path: str, position: int) -> int:

@@ -1,10 +1,11 @@
 """The shipped data are the published ones, and a user's CSV is read as its author meant it."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import DATASETS, load, read_csv, row_name
+from robust_dist.datasets import DATASETS, load, read_csv, row_names
 
 # name: rows, a column, its sum; from the printed tables
 SHAPES = {
@@ -56,13 +57,11 @@ def test_row_names_count_lines_as_an_editor_does(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('g,y\na,1\n\n"b\nb",2\n,\nc,3\n')
     data = read_csv(path)
-    assert [row_name(data, row) for row in range(4)] == [
-        "row 1 (line 2 of the file)",
-        "row 2 (line 5 of the file)",
-        "row 3 (line 6 of the file)",
-        "row 4 (line 7 of the file)",
-    ]
-    assert row_name(pd.DataFrame({"y": [1]}, index=["day"]), 0) == "row day"
+    assert row_names(data, np.arange(4)) == "rows 1, 2, 3, 4 (lines 2, 5, 6, 7 of the file)"
+    assert row_names(data, np.array([1])) == "row 2 (line 5 of the file)"
+    frame = pd.DataFrame({"y": np.zeros(12)}, index=[f"day{day}" for day in range(12)])
+    assert row_names(frame, np.array([0])) == "row day0"
+    assert row_names(frame, np.arange(12)).endswith("day8, day9 and 2 more")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
+from robust_dist.datasets import row_names
 from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.frame import name_rows
 
 
 def check_design(design: Design, data: pd.DataFrame) -> None:
@@ -37,7 +37,7 @@ def _check_finite(name: str, values: np.ndarray, data: pd.DataFrame) -> None:
     if bad.size:
         what = "no number (NaN)" if np.isnan(values[bad[0]]) else "an infinite value"
         raise InputError(
-            f"'{name}' is {what} in {name_rows(data, bad)}; correct it or delete the row"
+            f"'{name}' is {what} in {row_names(data, bad)}; correct it or delete the row"
         )
 
 

@@ -166,8 +166,7 @@ def _half_of(differences: np.ndarray, labels: Sequence[str]) -> str:
     count = int(np.argmax(np.cumsum(differences[order]) >= differences.sum() / 2)) + 1
     if count > 3:
         return f"{count} of {len(labels)} rows"
-    named = _listed([labels[row] for row in order[:count]])
-    return f"row {named}" if count == 1 else f"rows {named}"
+    return _rows([labels[row] for row in order[:count]])
 
 
 def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
@@ -175,9 +174,9 @@ def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
     notes = []
     for name, result in loo.items():
         if result.refitted:
-            rows = _listed([str(row) for row in result.refitted])
+            rows = _rows([str(row) for row in result.refitted])
             notes.append(
-                f"{name}: Pareto k was high in row {rows}; the model was fitted anew without each."
+                f"{name}: Pareto k was high in {rows}; the model was fitted anew without each."
             )
         elif result.doubtful:
             notes.append(
@@ -185,6 +184,11 @@ def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
                 "refits allowed: its elpd is not reliable."
             )
     return notes
+
+
+def _rows(labels: Sequence[str]) -> str:
+    """Return "row a" or "rows a and b"."""
+    return f"row{'s' if len(labels) > 1 else ''} {_listed(labels)}"
 
 
 def _listed(words: Sequence[str]) -> str:

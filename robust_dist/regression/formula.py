@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
+from robust_dist.datasets import row_names
 from robust_dist.regression.checks import check_design
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.frame import (
     check_row_values,
     column_named,
     is_whole,
-    name_rows,
     row_values,
 )
 
@@ -279,15 +279,15 @@ def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
     missing = np.flatnonzero(column.isna())
     if missing.size:
         raise InputError(
-            f"column '{name}' has no value (NaN) in {name_rows(data, missing)}; "
-            "fill it in or delete the row"
+            f"column '{name}' has no value (NaN) in {row_names(data, missing)}; "
+            "fill it in, delete the row or give drop_missing=True (--drop-missing)"
         )
     if pd.api.types.is_string_dtype(column.dtype) and not labels:
         words = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())
         if words.size < len(column) / 2:
             raise InputError(
                 f"column '{name}' holds '{column.iloc[words[0]]}', which is no number, "
-                f"in {name_rows(data, words)}; correct it or delete the row"
+                f"in {row_names(data, words)}; correct it or delete the row"
                 if words.size
                 else f"column '{name}' holds numbers as text; convert it first"
             )
@@ -352,6 +352,6 @@ def evaluate_new(
         for column, values in zip(names, x.T, strict=True):
             bad = np.flatnonzero(~np.isfinite(values))
             if bad.size:
-                raise InputError(f"'{column}' is not finite in {name_rows(data, bad)}")
+                raise InputError(f"'{column}' is not finite in {row_names(data, bad)}")
         matrices.append(x)
     return matrices[0], matrices[1], matrices[2], to_groups(evaluated.location.group, data)

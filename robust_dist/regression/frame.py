@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest, row_name
+from robust_dist.datasets import nearest, row_names
 
 
 def to_frame(data: Any) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def check_row_values(what: str, values: np.ndarray | None, frame: pd.DataFrame) 
     if bad.size:
         wanted = "finite" if what == "offset" else "positive and finite"
         raise InputError(
-            f"the {what} must be {wanted}, not {values[bad[0]]:g} in {name_rows(frame, bad)}"
+            f"the {what} must be {wanted}, not {values[bad[0]]:g} in {row_names(frame, bad)}"
         )
 
 
@@ -96,9 +96,3 @@ def is_whole(
         if given is not None:
             whole &= ~np.isnan(given)
     return whole
-
-
-def name_rows(frame: pd.DataFrame, positions: np.ndarray) -> str:
-    """Return the name of the first of these rows, and how many more there are."""
-    more = f" and {positions.size - 1} more" if positions.size > 1 else ""
-    return row_name(frame, int(positions[0])) + more

@@ -8,10 +8,11 @@ import pandas as pd
 from xarray import DataArray, DataTree
 
 from robust_dist._errors import InputError
+from robust_dist.datasets import row_names
 from robust_dist.regression import state
 from robust_dist.regression.datatree import safe
 from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
-from robust_dist.regression.frame import check_row_values, name_rows, row_values, to_frame
+from robust_dist.regression.frame import check_row_values, row_values, to_frame
 from robust_dist.regression.rows import (
     Effect,
     Rows,
@@ -135,7 +136,7 @@ def _new_rows(
             bad = np.flatnonzero(term.index >= known.shape[-1])
             raise InputError(
                 f"the group '{term.group}' has a level that the fit has not seen in "
-                f"{name_rows(frame, bad)}; unseen='draw' would draw its effect"
+                f"{row_names(frame, bad)}; unseen='draw' would draw its effect"
             )
         if extra > 0:
             sd = stacked(dt, f"{name}_sigma")
