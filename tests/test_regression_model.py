@@ -14,6 +14,7 @@ from robust_dist import orthogonal_scale
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import posterior_alone
+from robust_dist.regression.follow import _alphas
 from robust_dist.regression.rows import row_law, row_parameters
 
 N = 40
@@ -113,6 +114,21 @@ def test_log_sigma_and_the_logit_of_alpha_are_linear():
     np.testing.assert_allclose(np.log(rows["alpha"] / (2 - rows["alpha"]))[0], line["alpha"])
     sigma = orthogonal_scale(rows["alpha"], rows["scale"])
     np.testing.assert_allclose(np.log(sigma)[0], line["sigma"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("formula", "likelihood", "count"),
+    [
+        ("y ~ x", "general_robust", 1),
+        ({"y": "y ~ x", "alpha": "~ x"}, "general_robust", N),
+        ({"y": "y ~ x", "alpha": "~ x"}, "asymmetric_general_robust", N),
+        ("y ~ x", "student_t", 1),
+    ],
+)
+def test_memory_knows_how_many_tables_of_quantiles_a_draw_makes(formula, likelihood, count):
+    """One for each alpha: four thousand draws of one for each row took 23 GB at once."""
+    regression = Regression(formula, table(), likelihood)
+    assert _alphas(regression.model, regression.data) == count
 
 
 def test_a_row_of_weight_two_is_two_rows():

@@ -1,5 +1,6 @@
 """What follows from the draws, compiled as one: pointwise densities, predictions and the prior."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from numpyro.handlers import seed, substitute, trace
 PRIOR_DRAWS = 1000
 _AT_ONCE = 6_000_000
 """draws times rows that are in memory at a time"""
+_ALPHAS = 4096
+"""draws times alphas that are in memory at a time: each brings a table of its quantiles"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
 
@@ -51,7 +54,7 @@ def prepare(
     thin
         Of so many draws of the prior one is kept.
     """
-    at_once = max(1, _AT_ONCE // len(data["y"]))
+    at_once = max(1, min(_AT_ONCE // len(data["y"]), _ALPHAS // _alphas(model, data)))
     before = -(-PRIOR_DRAWS // thin)
 
     def prior(key: Array, data: Mapping[str, Any]) -> Any:
@@ -93,6 +96,15 @@ def prepare(
         )
 
     return follow
+
+
+def _alphas(model: Callable[..., None], data: Mapping[str, Any]) -> int:
+    """Return how many alphas the rows of one draw have; 1 where the law has none."""
+
+    def alpha(key: Array) -> Any:
+        return getattr(trace(seed(model, key)).get_trace(**data)["y"]["fn"], "alpha", 0.0)
+
+    return math.prod(jnp.shape(jax.eval_shape(alpha, jax.random.key(0))))
 
 
 def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:
