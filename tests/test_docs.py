@@ -15,7 +15,15 @@ from robust_dist.cli import _parser
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-PUBLIC_MODULES = ["", ".datasets", ".diagnostics", ".optimize", ".plots", ".regression"]
+PUBLIC_MODULES = [
+    "",
+    ".datasets",
+    ".diagnostics",
+    ".optimize",
+    ".plots",
+    ".regression",
+    ".transforms",
+]
 
 
 def blocks(language):
