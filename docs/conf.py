@@ -44,7 +44,7 @@ myst_heading_anchors = 3
 # Every page with code runs anew on every build: what is shown is what this version prints.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_timeout = 600  # of one cell, on a busy machine
 nb_execution_show_tb = True
 nb_merge_streams = True
 

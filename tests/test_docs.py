@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import re
 import shlex
 import tomllib
@@ -15,15 +16,25 @@ from robust_dist.cli import _parser
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-PUBLIC_MODULES = [
-    "",
-    ".datasets",
-    ".diagnostics",
-    ".optimize",
-    ".plots",
-    ".regression",
-    ".transforms",
-]
+DOCS = ROOT / "docs"
+# docs/conf.py copies the notebooks into docs/notebooks; their links count from there
+PAGES = {
+    **{path.relative_to(DOCS).as_posix(): path for path in DOCS.glob("*.md")},
+    **{path.relative_to(DOCS).as_posix(): path for path in (DOCS / "howto").glob("*.md")},
+    **{f"notebooks/{path.name}": path for path in (ROOT / "notebooks").glob("*.md")},
+}
+# need packages that are not installed for the pages, and say so
+NOT_RUN = {"howto/bambi.md", "howto/other_samplers.md"}
+
+
+def public_modules():
+    """Return the names of the modules that declare what is public, none with an underscore."""
+    for path in sorted((ROOT / "robust_dist").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        private = any(part.startswith("_") for part in parts)
+        if not private and re.search(r"^__all__ = ", path.read_text(), re.MULTILINE):
+            yield ".".join(parts)
 
 
 def blocks(language):
@@ -52,10 +63,8 @@ def test_readme_python_runs(block, capsys):
 
 def test_commands_in_the_text_parse():
     """Every robust-dist command line of README and pages is one that the program accepts."""
-    texts = [README, *(path.read_text() for path in (ROOT / "docs").glob("[!_]*/*.md"))]
-    texts += [path.read_text() for path in (ROOT / "docs").glob("*.md")]
     commands = set()
-    for text in texts:
+    for text in [README, *(path.read_text() for path in PAGES.values())]:
         flat = re.sub(r"`robust-dist [^`]+`", lambda match: match[0].replace("\n", " "), text)
         commands |= set(re.findall(r"robust-dist ((?:fit|compare|plot|datasets)\b[^`\n]*)", flat))
     assert len(commands) >= 4
@@ -85,15 +94,51 @@ def test_versions_agree():
     assert f"## [{robust_dist.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("name", PUBLIC_MODULES)
+@pytest.mark.parametrize("name", list(public_modules()))
 def test_every_public_name_is_documented(name):
     """It has a docstring, and an entry in the reference."""
-    module = importlib.import_module("robust_dist" + name)
+    module = importlib.import_module(name)
     assert module.__doc__
     whole = f".. automodule:: {module.__name__}\n   :members:" in REFERENCE
     for public in module.__all__:
         assert getattr(module, public).__doc__, public
-        assert whole or re.search(rf"^\.\. (auto)?\w+:: {public}$", REFERENCE, re.MULTILINE), public
+        entry = rf"^\.\. (auto)?\w+:: ([\w.]+\.)?{public}$"
+        assert whole or re.search(entry, REFERENCE, re.MULTILINE), public
+
+
+def test_every_page_is_in_the_table_of_contents():
+    index = PAGES["index.md"].read_text()
+    tree = re.search(r"^```{toctree}\n:hidden:\n\n(.*?)^```$", index, re.MULTILINE | re.DOTALL)[1]
+    assert sorted(f"{line}.md" for line in tree.split()) == sorted(set(PAGES) - {"index.md"})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_to_pages(page):
+    """Each link of a page, bare or with a heading, is to a page that is built."""
+    text = re.sub(r"^```.*?^```$", "", PAGES[page].read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if not target.startswith("https://"):
+            found = os.path.normpath(Path(page).parent / target)
+            assert found in PAGES, f"{page} has a link to {target}"
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - NOT_RUN))
+def test_code_on_pages_runs_when_they_are_built(page):
+    """No block is only coloured as Python: what is shown was run."""
+    assert not re.search(r"^```py(thon)?$", PAGES[page].read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", sorted(NOT_RUN))
+def test_pages_say_what_they_do_not_run(page):
+    assert "not run when this page is built" in " ".join(PAGES[page].read_text().split())
+
+
+@pytest.mark.parametrize("page", sorted(name for name in PAGES if name.startswith("notebooks/")))
+def test_notebooks_ask_first_and_answer_last(page):
+    """A notebook states its question below the title, and its last section is what was learned."""
+    text = PAGES[page].read_text()
+    assert re.search(r"^# .+\n\n\*Question: ", text, re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE)[-1] == "What was learned"
 
 
 @pytest.mark.parametrize(
