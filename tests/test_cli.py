@@ -357,7 +357,10 @@ def bad_fit(name, *options):
         (bad_fit("good.csv", "--prior", "alfa=1"), "no parameter 'alfa'"),
         (bad_fit("good.csv", "--prior", "alpha=1", "--alpha", "2"), "leave --prior alpha"),
         (bad_fit("good.csv", "--compare", "general_robust"), "name another"),
-        (bad_fit("good.csv", "--compare", "normal", "--method", "map"), "needs draws of NUTS"),
+        (
+            bad_fit("good.csv", "--compare", "normal", "--method", "map"),
+            "needs draws, and the mode is one",
+        ),
         (["compare", "good.csv", "--formula", "y ~ x", "--likelihood", "normal"], "at least two"),
         (["plot", "none.nc"], "no file 'none.nc'"),
         (["plot", "good.csv"], "'good.csv' is not a posterior.nc"),

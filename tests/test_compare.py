@@ -58,6 +58,33 @@ def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
 
 
 @pytest.mark.slow
+def test_of_very_many_rows_some_are_left_out(monkeypatch):
+    """Their elpd, scaled up, is that of all rows within two standard errors, and they are named."""
+    from robust_dist.regression import loo
+
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=6000)
+    data = {"x": x, "y": 1 + x + rng.standard_t(3, 6000)}
+    options = {"method": "laplace", "draws": 500, "chains": 2, "likelihoods": ["cauchy", "laplace"]}
+    whole = compare("y ~ x", data, **options)
+    monkeypatch.setattr(loo, "thinning", lambda draws, rows: draws // 10)
+    monkeypatch.setattr(loo, "_ROWS", 1000)
+    monkeypatch.setattr(loo, "_BLOCK", 300_000)
+    part = compare("y ~ x", data, **options)
+    assert not whole.notes
+    assert len(part.notes) == 1
+    assert "from 1000 of the 6000 rows" in part.notes[-1]
+    assert part.loo["laplace"].elpd.elpd_i.size == 1000
+    for name, row in part.table.iterrows():
+        assert abs(row["elpd"] - whole.table.loc[name, "elpd"]) < 2 * row["se"]
+    assert part.verdict.split(",")[0] == whole.verdict.split(",")[0]
+    positions = part.loo["laplace"].elpd.elpd_i["row"].values
+    np.testing.assert_allclose(
+        part.loo["laplace"].elpd.elpd_i, whole.loo["laplace"].elpd.elpd_i[positions], atol=1e-3
+    )
+
+
+@pytest.mark.slow
 def test_a_verdict_is_that_the_data_cannot_tell():
     from robust_dist.regression.compare import _verdict
 
@@ -86,3 +113,9 @@ def test_a_verdict_is_that_the_data_cannot_tell():
 def test_what_cannot_be_compared_is_refused(likelihoods, priors, complaint):
     with pytest.raises(InputError, match=complaint):
         compare("y ~ x", {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}, likelihoods, priors=priors)
+
+
+def test_the_mode_alone_cannot_be_compared():
+    data = {"x": [1.0, 2, 3, 4], "y": [1.0, 3, 2, 5]}
+    with pytest.raises(InputError, match="no comparison by 'map'"):
+        compare("y ~ x", data, ["normal", "cauchy"], method="map")

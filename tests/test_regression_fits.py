@@ -151,6 +151,24 @@ def test_approximations_find_the_posterior(line, method, monkeypatch):
         np.testing.assert_allclose(draws.std((1, 2)), sd, rtol=0.25)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["svi", "laplace"])
+def test_approximations_know_the_width_where_the_density_has_a_kink(method, monkeypatch):
+    """Laplace noise has no second derivative: the information per row is 1/scale^2 all the same."""
+    from robust_dist.regression import approximate
+
+    monkeypatch.setitem(approximate._STEPS, method, 1500)
+    monkeypatch.setattr(approximate, "BATCH", 1024)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=6000)
+    data = {"x": x, "y": 1 + 2 * x + rng.laplace(0, 0.5, 6000)}
+    dt = Regression("y ~ x", data, "laplace").fit(method=method, draws=500, chains=2)
+    draws = dt["posterior"].dataset["beta"].values
+    sd = 0.5 / np.sqrt(6000)
+    assert np.abs(draws.mean((0, 1)) - [1, 2]).max() < 5 * sd
+    np.testing.assert_allclose(draws.std((0, 1)), sd, rtol=0.25)
+
+
 def test_many_rows_thin_what_has_a_number_for_each(line, monkeypatch):
     from robust_dist.regression import follow
 

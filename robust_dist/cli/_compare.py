@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
             all_formulas(options, formula),
             data,
             likelihoods,
+            method=options.method,
             refits=options.refits,
             stage=say,
             **sampling_arguments(options),

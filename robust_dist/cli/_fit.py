@@ -34,8 +34,8 @@ _EFFECTS = 20
 def run(options: argparse.Namespace) -> None:
     """Fit, print and write."""
     data, formula = find_data(options.data, options.formula)
-    if options.compare and options.method != "nuts":
-        raise InputError("--compare needs draws of NUTS; leave --method out")
+    if options.compare and options.method == "map":
+        raise InputError("--compare needs draws, and the mode is one; give another --method")
     with output_folder(options.out, Path(options.data).stem, options.force, OUTPUTS) as (
         folder,
         drafts,
@@ -98,6 +98,7 @@ def _fitted(
         data,
         [options.likelihood, *others],
         priors={options.likelihood: priors},
+        method=options.method,
         stage=say,
         **sampling,
         **arguments,

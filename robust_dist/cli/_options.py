@@ -21,6 +21,7 @@ LIKELIHOODS = (
     "asymmetric_general_robust",
 )
 METHODS = ("nuts", "svi", "laplace", "map")
+_METHOD = "(default nuts; svi for very many rows)"
 
 _FIT = """examples:
   robust-dist fit stackloss
@@ -101,16 +102,14 @@ def make_parser() -> argparse.ArgumentParser:
         help="compare with another likelihood by leave-one-out; may be given several times",
     )
     sampling = _add_sampling(fit)
-    sampling.add_argument(
-        "--method", choices=METHODS, default="nuts", help="(default nuts; svi for very many rows)"
-    )
+    sampling.add_argument("--method", choices=METHODS, default="nuts", help=_METHOD)
     _add_output(fit)
 
     compare = add(
         "compare",
         _compare.run,
         "compare likelihoods on the same data by leave-one-out cross-validation",
-        "Fit each likelihood by NUTS, compare how well they predict rows left out, and write\n"
+        "Fit each likelihood, compare how well they predict rows left out, and write\n"
         "comparison.png, report.html and each posterior.",
         _COMPARE,
     )
@@ -126,9 +125,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--refits",
         type=_seed,
         default=10,
-        help="the most refits for rows of high Pareto k (default 10)",
+        help="the most refits by NUTS for rows of high Pareto k (default 10)",
     )
-    _add_sampling(compare)
+    sampling = _add_sampling(compare)
+    # the mode alone has no draws to compare
+    sampling.add_argument("--method", choices=METHODS[:-1], default="nuts", help=_METHOD)
     _add_output(compare)
 
     plot = add("plot", _plot.run, "draw a picture of a fit", "Draw a picture of a fit.", _PLOT)

@@ -11,9 +11,10 @@ from xarray import DataTree
 
 from robust_dist._errors import InputError
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.loo import LeaveOneOut, leave_one_out
+from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out
 
 DEFAULT = ("general_robust", "student_t", "normal")
+METHODS = ("nuts", "svi", "laplace")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Comparison:
     """what was done about rows with a high Pareto k, and what remains"""
     fits: Mapping[str, DataTree]
     loo: Mapping[str, LeaveOneOut]
+    """of the rows that were left out"""
 
     def __str__(self) -> str:
         """Return the tables and the words."""
@@ -53,14 +55,17 @@ def compare(
     chains: int = 4,
     seed: int = 0,
     target_accept: float = 0.8,
+    method: str = "nuts",
     refits: int = 10,
     stage: Callable[[str], None] | None = None,
     **arguments: Any,
 ) -> Comparison:
-    """Fit each likelihood by NUTS and compare them by leave-one-out cross-validation.
+    """Fit each likelihood and compare them by leave-one-out cross-validation.
 
     Rows whose Pareto k is high, so that importance sampling cannot say what the fit would be
-    without them, are left out and the model fitted anew.
+    without them, are left out and the model fitted anew. Of more than some 50,000 rows, so many
+    that a fit keeps few draws of each, 5,000 drawn at random are left out, the same under every
+    likelihood; the notes say so.
 
     Parameters
     ----------
@@ -72,9 +77,11 @@ def compare(
         For each likelihood those that replace its default priors.
     draws, warmup, chains, seed, target_accept
         As for ``Regression.fit``.
+    method
+        ``"nuts"``; or ``"svi"`` or ``"laplace"``, for very many rows.
     refits
-        The most refits for each likelihood; if more rows have a high Pareto k, none is made, and
-        the notes say so.
+        The most refits for each likelihood, by NUTS and after NUTS only; if more rows have a high
+        Pareto k, none is made, and the notes say so.
     stage
         Called with a few words as each stage starts.
     arguments
@@ -83,7 +90,8 @@ def compare(
     Raises
     ------
     InputError
-        If a regression cannot be made, or the likelihoods are not at least two different ones.
+        If a regression cannot be made, the likelihoods are not at least two different ones, or the
+        method has no draws to compare.
     """
     names = list(dict.fromkeys(likelihoods))
     if len(names) < 2 or isinstance(likelihoods, str):
@@ -91,6 +99,8 @@ def compare(
     unknown = set(priors or {}) - set(names)
     if unknown:
         raise InputError(f"priors for '{min(unknown)}', which is not compared")
+    if method not in METHODS:
+        raise InputError(f"no comparison by '{method}'; there are: {', '.join(METHODS)}")
     options: dict[str, Any] = {
         "draws": draws,
         "warmup": warmup,
@@ -104,19 +114,30 @@ def compare(
         name: Regression(formula, data, name, (priors or {}).get(name), **arguments)
         for name in names
     }
+    count = len(regressions[names[0]].design.y)
+    rows = rows_to_leave_out(count, draws * chains, seed)
+    allowed = refits if method == "nuts" and rows.size == count else 0
     fits, loo = {}, {}
     for name, regression in regressions.items():
         say(f"fitting {name}")
-        fits[name] = regression.fit(**options, progress=False)
+        fits[name] = regression.fit(**options, method=method, progress=False)
         say(f"leaving rows out of {name}")
-        loo[name] = leave_one_out(regression, fits[name], options, refits)
+        loo[name] = leave_one_out(regression, fits[name], options, allowed, rows)
     table = arviz_stats.compare({name: loo[name].elpd for name in names}, round_to="none")
-    labels = [str(row) for row in fits[names[0]]["observed_data"].dataset["row"].values]
+    # sums over all rows, as estimated from those left out
+    table[["elpd", "se", "p", "elpd_diff", "dse"]] *= count / rows.size
+    labels = [str(row) for row in fits[names[0]]["observed_data"].dataset["row"].values[rows]]
+    notes = _notes(loo, allowed)
+    if rows.size < count:
+        notes.append(
+            f"elpd is estimated from {rows.size} of the {count} rows, drawn at random and left out "
+            "one at a time."
+        )
     return Comparison(
         table=table,
         coefficients=_coefficients(fits),
         verdict=_verdict(table, {name: loo[name].elpd.elpd_i.values for name in names}, labels),
-        notes=tuple(_notes(loo, refits)),
+        notes=tuple(notes),
         fits=fits,
         loo=loo,
     )
@@ -179,9 +200,10 @@ def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
                 f"{name}: Pareto k was high in {rows}; the model was fitted anew without each."
             )
         elif result.doubtful:
+            count = len(result.doubtful)
             notes.append(
-                f"{name}: Pareto k is high in {len(result.doubtful)} rows, more than the {refits} "
-                "refits allowed: its elpd is not reliable."
+                f"{name}: Pareto k is high in {count} row{'s' * (count > 1)}, more than the "
+                f"{refits} refits allowed: its elpd is not reliable."
             )
     return notes
 

@@ -11,8 +11,22 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
+from robust_dist.regression.follow import thinning
 from robust_dist.regression.nuts import run, sampler
 from robust_dist.regression.rows import evaluate_rows, row_law, rows_of
+
+# fewer draws have no tail to fit a Pareto law to
+_FEWEST = 400
+_ROWS = 5000
+# draws times rows of which a handful of arrays exist at a time
+_BLOCK = 4_000_000
+
+
+def rows_to_leave_out(rows: int, draws: int, seed: int) -> np.ndarray:
+    """Return positions of rows: all, or some at random where a fit keeps too few of their draws."""
+    if rows <= _ROWS or draws // thinning(draws, rows) >= _FEWEST:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, _ROWS, replace=False))
 
 
 class LeaveOneOut(NamedTuple):
@@ -27,7 +41,7 @@ class LeaveOneOut(NamedTuple):
 
 
 def leave_one_out(
-    regression: Regression, dt: DataTree, options: dict[str, Any], refits: int
+    regression: Regression, dt: DataTree, options: dict[str, Any], refits: int, rows: np.ndarray
 ) -> LeaveOneOut:
     """Return ArviZ's LOO, with an exact refit for each row whose Pareto k is high.
 
@@ -39,31 +53,49 @@ def leave_one_out(
         ``draws``, ``warmup``, ``chains``, ``seed`` and ``target_accept`` of the refits.
     refits
         How many to make; none are made if more would be needed.
+    rows
+        Positions of the rows to leave out, one at a time.
     """
-    labels = dt["log_likelihood"].dataset["row"].values
+    labels = dt["observed_data"].dataset["row"].values[rows]
+    density = dt["log_likelihood"].dataset["y"]
+    if rows.size < density.sizes["row"]:
+        density = _density(regression, dt, rows)
     # ArviZ finds rows by label, of which the user may have given several rows the same
+    density = density.drop_vars("row", errors="ignore").assign_coords(row=rows)
     numbered = DataTree.from_dict(
-        {
-            group: dt[group].to_dataset().drop_vars("row", errors="ignore")
-            for group in ("posterior", "log_likelihood")
-        }
-    )
-    numbered["log_likelihood"] = DataTree(
-        numbered["log_likelihood"].to_dataset().assign_coords(row=np.arange(labels.size))
+        {"posterior": dt["posterior"].to_dataset(), "log_likelihood": density.to_dataset(name="y")}
     )
     with warnings.catch_warnings():
         # of high Pareto k, which the result tells
         warnings.simplefilter("ignore", UserWarning)
         elpd = arviz_stats.loo(numbered, var_name="y", pointwise=True)
     high = np.flatnonzero(~(elpd.pareto_k.values <= elpd.good_k))
-    rows = tuple(labels[high].tolist())
-    if not rows or len(rows) > refits:
-        return LeaveOneOut(elpd, (), rows)
+    doubtful = tuple(labels[high].tolist())
+    if not doubtful or len(doubtful) > refits:
+        return LeaveOneOut(elpd, (), doubtful)
     wrapper = _Refitting(regression, numbered, options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         elpd = arviz_stats.reloo(wrapper, loo_orig=elpd, var_name="y", pointwise=True)
-    return LeaveOneOut(elpd, rows, ())
+    return LeaveOneOut(elpd, doubtful, ())
+
+
+def _density(regression: Regression, dt: DataTree, rows: np.ndarray) -> DataArray:
+    """Return the log density of rows of the regression, for each draw of a posterior."""
+    sizes = dt["posterior"].sizes
+    block = max(1, _BLOCK // (sizes["chain"] * sizes["draw"]))
+    parts = []
+    for start in range(0, rows.size, block):
+        some = rows[start : start + block]
+        parameters = evaluate_rows(dt, rows_of(dt, some))
+        with jax.enable_x64(True):
+            parts.append(np.asarray(row_law(dt, parameters).log_prob(regression.design.y[some])))
+    density = np.concatenate(parts, axis=1)
+    if regression.design.weights is not None:
+        density = density * regression.design.weights[rows]
+    return DataArray(
+        density.reshape(sizes["chain"], sizes["draw"], rows.size), dims=("chain", "draw", "row")
+    )
 
 
 class _Refitting(SamplingWrapper):
@@ -103,14 +135,4 @@ class _Refitting(SamplingWrapper):
 
     def log_likelihood__i(self, excluded_obs: int, idata__i: DataTree) -> DataArray:
         """Return the log density of the row that was left out."""
-        row = [excluded_obs]
-        parameters = evaluate_rows(idata__i, rows_of(idata__i, row))
-        with jax.enable_x64(True):
-            law = row_law(idata__i, parameters)
-            density = np.asarray(law.log_prob(self._regression.design.y[row]))
-        if self._regression.design.weights is not None:
-            density = density * self._regression.design.weights[row]
-        posterior = idata__i["posterior"].sizes
-        return DataArray(
-            density.reshape(posterior["chain"], posterior["draw"]), dims=("chain", "draw")
-        )
+        return _density(self._regression, idata__i, np.array([excluded_obs])).isel(row=0)
