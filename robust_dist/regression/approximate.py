@@ -25,7 +25,10 @@ from numpyro.infer.autoguide import (
 from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
+from robust_dist.many_rows import mean_log_density
 
+_PILOT = 20_000
+"""rows that tell the mean log density of all"""
 BATCH = 4096
 """rows that a step of SVI looks at"""
 _STEPS = {"svi": 10_000, "laplace": 3_000, "map": 3_000}
@@ -112,6 +115,14 @@ def approximate(
             "approximation; use method 'nuts'"
         )
     return draws
+
+
+def mean_density(model: Callable[..., None], key: Array, data: Mapping[str, Any]) -> float:
+    """Return about the mean log density of a row, at the mode of some of the rows."""
+    step = -(-len(data["y"]) // _PILOT)
+    some = jax.tree.map(lambda values: values[::step], dict(data))
+    mode = approximate(model, model, "map", key, some, (1, 1), False)
+    return mean_log_density(model, {name: value[0, 0] for name, value in mode.items()}, **some)
 
 
 def _guide(

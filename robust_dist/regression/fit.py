@@ -10,8 +10,9 @@ import numpy as np
 from xarray import DataArray, DataTree
 
 from robust_dist._errors import InputError
+from robust_dist.many_rows import compensated
 from robust_dist.regression import state
-from robust_dist.regression.approximate import approximate, batch_size
+from robust_dist.regression.approximate import approximate, batch_size, mean_density
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
 from robust_dist.regression.follow import prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
@@ -24,6 +25,8 @@ from robust_dist.regression.priors import Prior, choose_priors
 from robust_dist.regression.standardize import standardize
 
 METHODS = ("nuts", "svi", "laplace", "map")
+MANY = 200_000
+"""rows from which on NUTS takes the chains in turns, and float32's rounding of the total counts"""
 
 
 class Regression:
@@ -146,7 +149,8 @@ class Regression:
         draws, warmup
             Kept and discarded draws of each chain.
         chains
-            Run in parallel if there is a device for each, else vectorised on one.
+            Run in parallel if there is a device for each, else vectorised on one, or, where they
+            would take the memory several times over, one after the other.
         seed
             The same seed gives the same draws on the same machine.
         target_accept
@@ -188,7 +192,10 @@ class Regression:
         follow = prepare(self.model, self.data, self.sites, shape[0] * kept, thin)
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
-            mcmc = sampler(self.model, draws, warmup, chains, target_accept, bar, self.dense)
+            model, many = self.model, rows >= MANY
+            if many:
+                model = compensated(model, mean_density(model, keys[0], self.data))
+            mcmc = sampler(model, draws, warmup, chains, target_accept, bar, self.dense, many=many)
             sites, statistics = run(mcmc, keys[0], self.data)
         else:
             say(f"optimising ({method})")

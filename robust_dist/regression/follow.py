@@ -55,7 +55,7 @@ def prepare(
         Of so many draws of the prior one is kept.
     """
     at_once = max(1, min(_AT_ONCE // len(data["y"]), _ALPHAS // _alphas(model, data)))
-    before = -(-PRIOR_DRAWS // thin)
+    before = max(1, min(-(-PRIOR_DRAWS // thin), _KEPT // len(data["y"])))
 
     def prior(key: Array, data: Mapping[str, Any]) -> Any:
         traced = trace(seed(model, key)).get_trace(**data)

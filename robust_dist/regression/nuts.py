@@ -27,12 +27,14 @@ def sampler(
     progress: bool,
     dense: bool = False,
     reuse: bool = False,
+    many: bool = False,
 ) -> MCMC:
     """Return NumPyro's sampler.
 
     With ``reuse`` it compiles nothing when it runs again on data of the same shapes, and takes
-    longer to compile at first.
+    longer to compile at first. With ``many`` rows there is memory for one chain at a time.
     """
+    together = "sequential" if many else "vectorized"
     # the standardised origin is a robust fit: chains start apart, but not far from it
     kernel = NUTS(
         model,
@@ -45,7 +47,7 @@ def sampler(
         num_warmup=warmup,
         num_samples=draws,
         num_chains=chains,
-        chain_method="parallel" if jax.local_device_count() >= chains else "vectorized",
+        chain_method="parallel" if jax.local_device_count() >= chains > 1 else together,
         progress_bar=progress,
         jit_model_args=reuse,
     )
