@@ -188,6 +188,13 @@ def test_priors_print_as_a_table_of_the_users_units():
     assert 3e5 < width < 8e5
 
 
+def test_priors_in_words_have_one_entry_each_whatever_the_names():
+    data = table().assign(g=np.resize(["a", "b c"], N))
+    words = Regression("y ~ x + g", data).priors.in_words()
+    assert list(words) == ["beta[Intercept]", "beta[x]", "beta[g[b c]]", "alpha", "sigma"]
+    assert words["alpha"] == "Uniform(0, 2)"
+
+
 @pytest.mark.parametrize(
     ("formula", "site", "name"),
     [

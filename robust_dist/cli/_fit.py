@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
     from robust_dist.regression import Comparison
+    from robust_dist.regression.priors import Priors
 
 OUTPUTS = ("posterior.nc", "alpha.png", "fit.png", "report.html")
 # more effects of single groups than this are left to the file
@@ -70,8 +71,8 @@ def _fit_into(
 
 def _fitted(
     options: argparse.Namespace, data: "pd.DataFrame", formula: str
-) -> "tuple[DataTree, Comparison | None, str]":
-    """Return the fit, the comparison if one is asked for, and the priors in words."""
+) -> "tuple[DataTree, Comparison | None, Priors]":
+    """Return the fit, the comparison if one is asked for, and the priors."""
     from robust_dist.regression import Regression, compare
 
     say = teller(options.quiet)
@@ -82,7 +83,6 @@ def _fitted(
         priors["alpha"] = options.alpha
     formulas, arguments = all_formulas(options, formula), row_arguments(options)
     regression = Regression(formulas, data, options.likelihood, priors, **arguments)
-    words = str(regression.priors)
     if regression.dropped:
         say(f"leaving out {regression.dropped} of {len(data)} rows, which have missing values")
     sampling = sampling_arguments(options)
@@ -92,7 +92,7 @@ def _fitted(
     if not others:
         progress = sys.stderr.isatty() and not (options.quiet or options.no_progress)
         fit = regression.fit(method=options.method, progress=progress, stage=say, **sampling)
-        return fit, None, words
+        return fit, None, regression.priors
     comparison = compare(
         formulas,
         data,
@@ -103,7 +103,7 @@ def _fitted(
         **sampling,
         **arguments,
     )
-    return comparison.fits[options.likelihood], comparison, words
+    return comparison.fits[options.likelihood], comparison, regression.priors
 
 
 def _heading(dt: "DataTree") -> str:
@@ -152,7 +152,7 @@ def _write(
     outliers: "pd.DataFrame",
     comparison: "Comparison | None",
     problems: list[str],
-    priors: str,
+    priors: "Priors",
 ) -> None:
     """Write the DataTree, the pictures and the report."""
     from robust_dist._report import fit_pictures, fit_report
@@ -162,7 +162,7 @@ def _write(
     for name in ("alpha", "fit"):
         if name in pictures:
             (folder / f"{name}.png").write_bytes(pictures[name].png)
-    report = fit_report(dt, _heading(dt), pictures, outliers, comparison, problems, priors)
+    report = fit_report(dt, _heading(dt), pictures, outliers, comparison, problems, str(priors))
     (folder / "report.html").write_text(report, encoding="utf-8")
 
 
@@ -171,7 +171,7 @@ def _document(
     outliers: "pd.DataFrame",
     comparison: "Comparison | None",
     problems: list[str],
-    priors: str,
+    priors: "Priors",
 ) -> dict[str, Any]:
     """Return what was found, for machines."""
     from robust_dist import diagnostics
@@ -190,7 +190,7 @@ def _document(
         "draws": sizes["draw"],
         "warmup": dt.attrs["warmup"],
         "seed": dt.attrs["seed"],
-        "priors": dict(line.split(maxsplit=1) for line in priors.splitlines()),
+        "priors": priors.in_words(),
         "summary": diagnostics.summary(dt).to_dict(orient="index"),
         "divergences": diagnostics.divergences(dt),
         "tails": diagnostics.tail_summary(dt).to_dict(orient="index"),

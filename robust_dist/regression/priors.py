@@ -43,18 +43,23 @@ class Priors(dict[str, Prior]):
         self.names = names
         """the names of the elements of those that are vectors"""
 
-    def __repr__(self) -> str:
-        """Return one line for each parameter."""
-        lines = []
+    def in_words(self) -> dict[str, str]:
+        """Return the prior of each parameter, and of each element of a vector, as one writes it."""
+        words: dict[str, str] = {}
         for name, prior in self.items():
             elements = self.names.get(name, ())
             shape = () if isinstance(prior, float) else prior.batch_shape
             if shape == (len(elements),):
-                lines += [(f"{name}[{e}]", describe(prior, i)) for i, e in enumerate(elements)]
+                words |= {f"{name}[{e}]": describe(prior, i) for i, e in enumerate(elements)}
             else:
-                lines.append((name, describe(prior)))
-        width = max(len(name) for name, _ in lines)
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in lines)
+                words[name] = describe(prior)
+        return words
+
+    def __repr__(self) -> str:
+        """Return one line for each parameter."""
+        words = self.in_words()
+        width = max(map(len, words))
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in words.items())
 
 
 def describe(prior: Prior, element: int | None = None) -> str:
