@@ -48,7 +48,7 @@ def column_named(name: str, frame: pd.DataFrame) -> pd.Series:
     """Return a column, or say that there is none, or several."""
     if name not in frame.columns:
         known = ", ".join(map(str, frame.columns))
-        suggestion = nearest(name, map(str, frame.columns)) or ";"
+        suggestion = nearest(name, map(str, frame.columns)) or "."
         raise InputError(f"no column '{name}' in the data{suggestion} There are: {known}")
     column = frame[name]
     if isinstance(column, pd.DataFrame):
