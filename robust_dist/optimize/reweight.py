@@ -31,7 +31,7 @@ class RobustFit(NamedTuple):
     scale: Array
     """c, in the data's units"""
     weights: Array
-    """how much each row counts, of shape (rows,): 1 at a residual of zero, 0 if ignored"""
+    """how much each row counts, of shape (rows,); 1 at a residual of zero, 0 if ignored"""
     steps: Array
     """how many weighted least squares problems were solved"""
     converged: Array
