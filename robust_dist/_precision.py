@@ -182,7 +182,8 @@ def log1p_pair(y: Pair, extra: Array) -> Pair:
     dtype = y.head.dtype
     fmt = format_of(dtype)
     one = jnp.where(extra == 0, jnp.ones((), dtype), jnp.zeros((), dtype))
-    k = log_exponent(one + (y.head + y.tail))
+    # of the head alone: XLA may evaluate k more than once, and round the tail otherwise
+    k = log_exponent(one + y.head)
     # f = (1 + y) 2^-k,  n = f - 1,  s = n/(2 + n),  log f = 2 atanh s
     n = split(
         (scale_power_of_two(one, -k) - 1) + scale_power_of_two(y.head, -k),

@@ -37,6 +37,7 @@ from robust_dist._precision import (
     atanh_excess,
     exp_excess,
     gap_floor,
+    head_of,
     log_exponent,
     power_of_two,
     promote_inexact,
@@ -67,7 +68,9 @@ def _log_sum(ratio: Array, one: Array, factor: Array) -> Array:
     small = ratio * jnp.where(large, 2.0**-scaling.shift, 1).astype(dtype)
     y = small * small * factor
     one = jnp.where(large, 0, one).astype(dtype)
-    k = log_exponent(jnp.maximum(one + y, jnp.finfo(dtype).tiny))
+    # Of a shortened y: XLA may evaluate k twice, and 1 + y once as a fused multiply-add. Next to
+    # a change of k the two could differ, and the logarithm be off by log 2.
+    k = log_exponent(jnp.maximum(one + head_of(y), jnp.finfo(dtype).tiny))
     power = power_of_two(-k, dtype)
     n = (one * power - 1) + y * power
     s = n / (2 + n)
@@ -98,7 +101,8 @@ def derivatives(
     """Return rho and its derivatives at X, for alpha >= 0; the lift is log b next to 2, or 0."""
     dtype = ratio.dtype
     largest = jnp.finfo(dtype).max
-    ratio = jnp.clip(ratio, -largest, largest)
+    # held, so that it is the same number wherever XLA evaluates what depends on it (see _log_sum)
+    ratio = lax.optimization_barrier(jnp.clip(ratio, -largest, largest))
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
     s = jnp.where(alpha < 2, -1, 1).astype(dtype)
     b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))

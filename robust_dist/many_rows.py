@@ -4,9 +4,9 @@ The log-likelihood of 1e7 rows is some -1.4e7, where float32 has no digits after
 sampler asks for differences of energy to a few hundredths. Three errors stand in the way:
 
 - the total itself is rounded: each row gives up a constant, its *centre*, so that it stays small;
-- so are partial sums: they are formed in blocks, and stay small too;
+- so are partial sums: they are formed in float64;
 - what all rows share, such as log(scale) or log Z(alpha), is rounded alike in every row. On some
-  16,000 of the rows the density is evaluated in float64 too, and by what it differs there all rows
+  65,000 of the rows the density is evaluated in float64 too, and by what it differs there all rows
   are corrected (a difference estimator, as survey sampling calls it).
 
 None of it needs to know the law. In float64 there is nothing to correct.
@@ -26,9 +26,10 @@ from numpyro.primitives import Messenger
 
 __all__ = ["compensated", "mean_log_density"]
 
-_BLOCK = 1024
-_CHUNKS, _CHUNK = 64, 256
-"""where, and how many rows at each place, float64 is asked"""
+CHUNKS = 64
+"""at how many places of the data float64 is asked"""
+_CHUNK = 1024
+"""how many rows there"""
 
 
 class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in NumPyro
@@ -76,7 +77,7 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
         law = msg["fn"]
         if law.event_dim or len(law.batch_shape) != 1:
             return
-        msg["fn"] = _Rows(law, 1.0 if msg["scale"] is None else msg["scale"])
+        msg["fn"] = _Rows(law, _weights(law, msg["scale"]))
         msg["scale"] = None
         # with intermediates NumPyro's densities ask for the total, and its log_likelihood does not
         msg["intermediates"] = (self.centre,)
@@ -97,18 +98,21 @@ def mean_log_density(
         The model's arguments; a random part of the rows is enough.
     """
     densities, trace = compute_log_probs(model, args, kwargs, dict(params), sum_log_prob=False)
-    observed = [
-        name
-        for name, site in trace.items()
-        if site["type"] == "sample" and site["is_observed"] and np.ndim(densities[name]) == 1
-    ]
-    total = sum(np.asarray(densities[name], float).sum() for name in observed)
-    weight = 0.0
-    for name in observed:
-        scale = trace[name]["scale"]
-        ones = np.ones(np.shape(densities[name]))
-        weight += float((ones if scale is None else ones * np.asarray(scale, float)).sum())
-    return float(total) / weight
+    total = weight = 0.0
+    for name, density in densities.items():
+        if trace[name]["is_observed"] and jnp.ndim(density) == 1:
+            weights = _weights(trace[name]["fn"], trace[name]["scale"])
+            total += np.asarray(density, float).sum()
+            weight += np.broadcast_to(np.asarray(weights, float), density.shape).sum()
+    return float(total / weight)
+
+
+def _weights(law: Distribution, scale: ArrayLike | None) -> ArrayLike:
+    """Return how much each row counts."""
+    scale = 1.0 if scale is None else scale
+    if isinstance(law, MaskedDistribution):
+        return jnp.where(law._mask, scale, 0.0).astype(jnp.result_type(float, scale))
+    return scale
 
 
 class _Rows(Distribution):
@@ -145,7 +149,8 @@ class _Rows(Distribution):
 def _centred_total(
     law: Distribution, weights: ArrayLike, value: ArrayLike, centre: ArrayLike
 ) -> Array:
-    density = law.log_prob(value)
+    # the same numbers for both: evaluated twice, they would be rounded differently
+    density = lax.optimization_barrier(law.log_prob(value))
     terms = weights * (density - jnp.asarray(centre, density.dtype))
     return _total(terms) + lax.stop_gradient(_lost(law, weights, value, density))
 
@@ -153,7 +158,7 @@ def _centred_total(
 def _lost(law: Distribution, weights: ArrayLike, value: ArrayLike, density: Array) -> ArrayLike:
     """Return by how much float64 exceeds the sum of these densities."""
     rows = density.shape[0]
-    if density.dtype != jnp.float32 or rows < _CHUNKS * _CHUNK:
+    if density.dtype != jnp.float32 or rows < CHUNKS * _CHUNK:
         return 0.0
     law = _without_expansion(law)
     with jax.enable_x64(True):
@@ -161,7 +166,7 @@ def _lost(law: Distribution, weights: ArrayLike, value: ArrayLike, density: Arra
             lambda leaf: _some(lax.stop_gradient(jnp.asarray(leaf)), rows),
             (law, weights, value, density),
         )
-        lost = (weights * (law.log_prob(value) - single)).sum() * (rows / (_CHUNKS * _CHUNK))
+        lost = (weights * (law.log_prob(value) - single)).sum() * (rows / (CHUNKS * _CHUNK))
         return lost.astype(jnp.float32)
 
 
@@ -180,22 +185,18 @@ def _some(leaf: Array, rows: int) -> Array:
         leaf = leaf.astype(jnp.float64)
     if leaf.ndim == 0 or leaf.shape[-1] != rows:
         return leaf
-    each = rows // _CHUNKS
-    return leaf[: _CHUNKS * each].reshape(_CHUNKS, each)[:, :_CHUNK].ravel()
+    each = rows // CHUNKS
+    return leaf[: CHUNKS * each].reshape(CHUNKS, each)[:, :_CHUNK].ravel()
 
 
 @jax.custom_jvp
 def _total(terms: Array) -> Array:
-    """Return the sum, by sums of blocks; XLA would merge them into one without the barrier."""
-    while terms.size > _BLOCK:
-        head = terms.size // _BLOCK * _BLOCK
-        sums = terms[:head].reshape(-1, _BLOCK).sum(-1)
-        rest = terms[head:].sum(keepdims=True)
-        terms = lax.optimization_barrier(jnp.concatenate([sums, rest]))
-    return terms.sum()
+    """Return the sum, formed in float64."""
+    with jax.enable_x64(True):
+        return terms.astype(jnp.float64).sum().astype(terms.dtype)
 
 
 @_total.defjvp
 def _total_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # a derivative needs no blocks, and its transpose would write down one 1 for each row
+    # a derivative needs no more digits, and no float64 for each row
     return _total(*primals), tangents[0].sum()

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from xarray import DataArray, DataTree
 
 from robust_dist._errors import InputError
@@ -22,6 +23,7 @@ from robust_dist.regression.model import make_data, make_model
 from robust_dist.regression.nuts import run, sampler
 from robust_dist.regression.predict import predict
 from robust_dist.regression.priors import Prior, choose_priors
+from robust_dist.regression.shard import shard
 from robust_dist.regression.standardize import standardize
 
 METHODS = ("nuts", "svi", "laplace", "map")
@@ -141,6 +143,7 @@ class Regression:
         method: str = "nuts",
         progress: bool | None = None,
         stage: Callable[[str], None] | None = None,
+        mesh: Mesh | None = None,
     ) -> DataTree:
         """Draw from the posterior.
 
@@ -163,6 +166,9 @@ class Regression:
             Whether to show a progress bar on stderr; by default if that is a terminal.
         stage
             Called with a few words as each stage starts.
+        mesh
+            Devices over which NUTS spreads the rows, such as
+            ``jax.sharding.Mesh(jax.devices(), "row")``; by default one device has them all.
 
         Returns
         -------
@@ -180,6 +186,9 @@ class Regression:
             raise InputError(f"no method '{method}'; there are: {', '.join(METHODS)}")
         if not 0 < target_accept < 1:
             raise InputError(f"target_accept must lie between 0 and 1, not {target_accept:g}")
+        if mesh is not None and method != "nuts":
+            raise InputError(f"a mesh is for method 'nuts', not '{method}'; leave one of them out")
+        data = self.data if mesh is None else shard(self.data, mesh)
         say = stage or (lambda text: None)
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
@@ -195,8 +204,13 @@ class Regression:
             model, many = self.model, rows >= MANY
             if many:
                 model = compensated(model, mean_density(model, keys[0], self.data))
-            mcmc = sampler(model, draws, warmup, chains, target_accept, bar, self.dense, many=many)
-            sites, statistics = run(mcmc, keys[0], self.data)
+            mcmc = sampler(
+                *(model, draws, warmup, chains, target_accept, bar, self.dense),
+                # a computation that closes over the data would have a copy of them
+                reuse=many or mesh is not None,
+                in_turns=many or mesh is not None,
+            )
+            sites, statistics = run(mcmc, keys[0], data)
         else:
             say(f"optimising ({method})")
             part = make_model(*self.setting, copies=rows / (batch_size(method, rows) or rows))

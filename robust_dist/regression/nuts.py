@@ -27,14 +27,14 @@ def sampler(
     progress: bool,
     dense: bool = False,
     reuse: bool = False,
-    many: bool = False,
+    in_turns: bool = False,
 ) -> MCMC:
     """Return NumPyro's sampler.
 
     With ``reuse`` it compiles nothing when it runs again on data of the same shapes, and takes
-    longer to compile at first. With ``many`` rows there is memory for one chain at a time.
+    longer to compile at first. Chains run ``in_turns`` where all would take too much memory.
     """
-    together = "sequential" if many else "vectorized"
+    together = "parallel" if jax.local_device_count() >= chains > 1 else "vectorized"
     # the standardised origin is a robust fit: chains start apart, but not far from it
     kernel = NUTS(
         model,
@@ -47,7 +47,7 @@ def sampler(
         num_warmup=warmup,
         num_samples=draws,
         num_chains=chains,
-        chain_method="parallel" if jax.local_device_count() >= chains > 1 else together,
+        chain_method="sequential" if in_turns else together,
         progress_bar=progress,
         jit_model_args=reuse,
     )
