@@ -83,3 +83,10 @@ import numpyro
 print(numpyro.distributions.distribution.Distribution.__name__)
 """
     assert run(program) == "Distribution"
+
+
+@pytest.mark.parametrize("first", ["arviz", "robust_dist.regression"])
+def test_arviz_leaves_numpyro_whole(first):
+    """It loads numpyro lazily, and so would numpyro.factor be lost, which NUTS needs."""
+    program = "numpyro.handlers.seed(lambda: numpyro.factor('f', 1.0), 0)()"
+    assert run(f"import {first}, robust_dist.regression, numpyro; {program}; print(1)") == "1"
