@@ -232,9 +232,11 @@ def rows(scenes: list[Scene], found: dict) -> list[list[str]]:
 COLUMNS = ("", "error, pixels", "paired difference", "% off > 1", "paired difference")
 
 
-def draw(scene: Scene, disparities: dict[str, np.ndarray]) -> Figure:
-    """Return a figure of both views, the true disparity and the estimates."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
+FIGURE = (11, 4)
+
+
+def draw(scene: Scene, disparities: dict[str, np.ndarray], figure: Figure) -> None:
+    """Draw both views, the true disparity and the estimates."""
     axes = figure.subplots(2, 4)
     for ax, view, name in (
         (axes[0, 0], scene.left, "left view"),
@@ -251,7 +253,6 @@ def draw(scene: Scene, disparities: dict[str, np.ndarray]) -> Figure:
     for ax in axes.ravel():
         ax.set(xticks=[], yticks=[])
     figure.colorbar(drawn, ax=axes, label="disparity, pixels", shrink=0.8)
-    return figure
 
 
 def main() -> None:
@@ -266,9 +267,9 @@ def main() -> None:
     found = run(scenes, options.steps)
     print(table(COLUMNS, rows(scenes, found)))
     if options.picture:
-        draw(scenes[0], {name: disparity[0] for name, (disparity, _) in found.items()}).savefig(
-            options.picture, dpi=90
-        )
+        figure = Figure(figsize=FIGURE, layout="constrained")
+        draw(scenes[0], {name: maps[0] for name, (maps, _) in found.items()}, figure)
+        figure.savefig(options.picture, dpi=90)
 
 
 if __name__ == "__main__":
