@@ -63,7 +63,7 @@ def rank(number: int, count: int, port: int, rows: int, draws: int) -> None:
     mine = rows_of(number * each, (number + 1) * each)
     x, y = (jax.make_array_from_process_local_data(spread, part) for part in mine)
     mcmc = MCMC(
-        NUTS(compensated(model, -1.8)),
+        NUTS(compensated(model, -1.8, sharded=True)),
         num_warmup=draws,
         num_samples=draws,
         progress_bar=False,

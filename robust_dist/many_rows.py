@@ -5,13 +5,15 @@ sampler asks for differences of energy to a few hundredths. Three errors stand i
 
 - the total itself is rounded: each row gives up a constant, its *centre*, so that it stays small;
 - so are partial sums: they are formed in float64;
-- what all rows share, such as log(scale) or log Z(alpha), is rounded alike in every row. On some
-  65,000 of the rows the density is evaluated in float64 too, and by what it differs there all rows
-  are corrected (a difference estimator, as survey sampling calls it).
+- what all rows share, such as log(scale) or log Z(alpha), is rounded alike in every row. Of one
+  row in 128 the density is evaluated in float64 too, and by what it differs there all rows are
+  corrected (a difference estimator, as survey sampling calls it).
 
 None of it needs to know the law. In float64 there is nothing to correct.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,9 +29,11 @@ from numpyro.primitives import Messenger
 __all__ = ["compensated", "mean_log_density"]
 
 CHUNKS = 64
-"""at how many places of the data float64 is asked"""
-_CHUNK = 1024
-"""how many rows there"""
+"""at how many places of a block float64 is asked"""
+_PART = 128
+"""of how many rows one is asked"""
+_BLOCK = 65_536
+"""rows that are evaluated at a time"""
 
 
 class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in NumPyro
@@ -51,6 +55,9 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
     centre
         About the mean log density of a row where the posterior is, from :func:`mean_log_density`;
         to 0.01 is near enough.
+    sharded
+        Whether rows lie on several devices. Else they are evaluated in blocks, in less memory and
+        time, for which rows of other devices would have to be fetched.
 
     Examples
     --------
@@ -66,8 +73,10 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
     >>> kernel = numpyro.infer.NUTS(compensated(model, mean_log_density(model, {"loc": 0.0}, y)))
     """
 
-    def __init__(self, fn: Callable[..., Any] | None = None, centre: float = 0.0) -> None:
-        self.centre = float(centre)
+    def __init__(
+        self, fn: Callable[..., Any] | None = None, centre: float = 0.0, *, sharded: bool = False
+    ) -> None:
+        self.centre, self.sharded = float(centre), sharded
         super().__init__(fn)
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -77,7 +86,7 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
         law = msg["fn"]
         if law.event_dim or len(law.batch_shape) != 1:
             return
-        msg["fn"] = _Rows(law, _weights(law, msg["scale"]))
+        msg["fn"] = _Rows(law, _weights(law, msg["scale"]), self.sharded)
         msg["scale"] = None
         # with intermediates NumPyro's densities ask for the total, and its log_likelihood does not
         msg["intermediates"] = (self.centre,)
@@ -120,8 +129,10 @@ class _Rows(Distribution):
 
     pytree_data_fields = ("law", "weights")
 
-    def __init__(self, law: Distribution, weights: ArrayLike) -> None:
-        self.law, self.weights = law, weights
+    pytree_aux_fields = ("sharded",)
+
+    def __init__(self, law: Distribution, weights: ArrayLike, sharded: bool) -> None:
+        self.law, self.weights, self.sharded = law, weights, sharded
         super().__init__(law.batch_shape, law.event_shape, validate_args=False)
 
     @property
@@ -142,11 +153,108 @@ class _Rows(Distribution):
         """Return the log density of each row, or the centred and weighted total."""
         if not intermediates:
             return self.law.log_prob(value)
-        return _centred_total(self.law, self.weights, value, intermediates[0])
+        law = self.law
+        if isinstance(law, MaskedDistribution):
+            # the weights are 0 there; a value that is none must not leave a nan
+            value = jnp.where(law._mask, value, law.support.feasible_like(value))
+            law = law.base_dist
+        while isinstance(law, ExpandedDistribution):
+            law = law.base_dist
+        return _centred_total(law, self.weights, value, intermediates[0], self.sharded)
 
 
-@jax.jit  # for NumPyro, which looks for a start without compiling, in several times the memory
+@functools.partial(jax.jit, static_argnames="sharded")  # also where NumPyro looks for a start
 def _centred_total(
+    law: Distribution, weights: ArrayLike, value: ArrayLike, centre: ArrayLike, sharded: bool
+) -> Array:
+    rows = jnp.shape(value)[0]
+    if sharded or rows < _BLOCK:
+        return _centred_sum(law, weights, value, centre)
+    leaves, structure = jax.tree.flatten((law, weights, value))
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    # what has a derivative, of all rows and by row, and what has none
+    kinds: dict[str, list[int]] = {"of all": [], "by row": [], "rest": []}
+    for place, leaf in enumerate(leaves):
+        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
+        by_row = "by row" if _is_by_row(leaf, rows) else "of all"
+        kinds[by_row if floating else "rest"].append(place)
+
+    def of_block(parts: dict[str, list[Array]], centre: ArrayLike, fresh: Array) -> Array:
+        found: list[Any] = [None] * len(leaves)
+        for kind, places in kinds.items():
+            for place, leaf in zip(places, parts[kind], strict=True):
+                found[place] = leaf
+        law, weights, value = jax.tree.unflatten(structure, found)
+        return _centred_sum(law, jnp.where(fresh, weights, 0), value, centre)
+
+    parts = {kind: [leaves[place] for place in places] for kind, places in kinds.items()}
+    return _in_blocks(of_block, parts, centre, rows)
+
+
+def _is_by_row(leaf: Array, rows: int) -> bool:
+    return leaf.ndim > 0 and leaf.shape[-1] == rows
+
+
+def _in_blocks(
+    function: Callable[..., Array], parts: dict[str, list[Array]], centre: ArrayLike, rows: int
+) -> Array:
+    """Return the sum of the function's values over blocks of rows.
+
+    Value and derivatives are found in one loop, so that what is computed of a row never leaves the
+    processor's cache, and the derivatives are all that is as large as the data.
+    """
+
+    def cut(leaf: Array, start: Array) -> Array:
+        return lax.dynamic_slice(leaf, (start,), (_BLOCK,)) if _is_by_row(leaf, rows) else leaf
+
+    def of_block(
+        smooth: tuple[list[Array], list[Array]], rest: list[Array], centre: ArrayLike, block: Array
+    ) -> tuple[Array, Callable[..., Array], list[Array]]:
+        # the last block reaches back, and what it has twice counts once
+        start = jnp.minimum(block * _BLOCK, rows - _BLOCK)
+        fresh = start + jnp.arange(_BLOCK) >= block * _BLOCK
+        others = [cut(leaf, start) for leaf in rest]
+
+        def value(of_all: list[Array], by_row: list[Array]) -> Array:
+            return function({"of all": of_all, "by row": by_row, "rest": others}, centre, fresh)
+
+        return start, value, [cut(leaf, start) for leaf in smooth[1]]
+
+    count = -(-rows // _BLOCK)
+
+    @jax.custom_jvp
+    def total(
+        smooth: tuple[list[Array], list[Array]], rest: list[Array], centre: ArrayLike
+    ) -> Array:
+        def step(_: None, block: Array) -> tuple[None, Array]:
+            _start, value, mine = of_block(smooth, rest, centre, block)
+            return None, value(smooth[0], mine)
+
+        return _total(lax.scan(step, None, jnp.arange(count))[1])
+
+    @total.defjvp
+    def _total_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+        smooth, rest, centre = primals
+
+        def step(slopes: list[Array], block: Array) -> Any:
+            start, value, mine = of_block(smooth, rest, centre, block)
+            found, (of_all, by_row) = jax.value_and_grad(value, (0, 1))(smooth[0], mine)
+            slopes = [
+                lax.dynamic_update_slice(whole, cut(whole, start) + slope, (start,))
+                for whole, slope in zip(slopes, by_row, strict=True)
+            ]
+            return slopes, (found, of_all)
+
+        nothing = [jnp.zeros_like(leaf) for leaf in smooth[1]]
+        by_row, (values, of_all) = lax.scan(step, nothing, jnp.arange(count))
+        slopes = ([slope.sum(0) for slope in of_all], by_row)
+        terms = jax.tree.map(jnp.vdot, slopes, tangents[0])
+        return _total(values), functools.reduce(operator.add, jax.tree.leaves(terms))
+
+    return total((parts["of all"], parts["by row"]), parts["rest"], centre)
+
+
+def _centred_sum(
     law: Distribution, weights: ArrayLike, value: ArrayLike, centre: ArrayLike
 ) -> Array:
     # the same numbers for both: evaluated twice, they would be rounded differently
@@ -158,35 +266,25 @@ def _centred_total(
 def _lost(law: Distribution, weights: ArrayLike, value: ArrayLike, density: Array) -> ArrayLike:
     """Return by how much float64 exceeds the sum of these densities."""
     rows = density.shape[0]
-    if density.dtype != jnp.float32 or rows < CHUNKS * _CHUNK:
+    if density.dtype != jnp.float32 or rows < _BLOCK:
         return 0.0
-    law = _without_expansion(law)
     with jax.enable_x64(True):
         law, weights, value, single = jax.tree.map(
             lambda leaf: _some(lax.stop_gradient(jnp.asarray(leaf)), rows),
             (law, weights, value, density),
         )
-        lost = (weights * (law.log_prob(value) - single)).sum() * (rows / (CHUNKS * _CHUNK))
+        lost = (weights * (law.log_prob(value) - single)).sum() * (rows / single.size)
         return lost.astype(jnp.float32)
-
-
-def _without_expansion(law: Distribution) -> Distribution:
-    """Return the law with its parameters as they were given."""
-    while isinstance(law, ExpandedDistribution):
-        law = law.base_dist
-    if isinstance(law, MaskedDistribution):
-        return MaskedDistribution(_without_expansion(law.base_dist), law._mask)
-    return law
 
 
 def _some(leaf: Array, rows: int) -> Array:
     """Return what belongs to the chosen rows, in float64."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
         leaf = leaf.astype(jnp.float64)
-    if leaf.ndim == 0 or leaf.shape[-1] != rows:
+    if not _is_by_row(leaf, rows):
         return leaf
     each = rows // CHUNKS
-    return leaf[: CHUNKS * each].reshape(CHUNKS, each)[:, :_CHUNK].ravel()
+    return leaf[: CHUNKS * each].reshape(CHUNKS, each)[:, : each // _PART].ravel()
 
 
 @jax.custom_jvp

@@ -32,7 +32,7 @@ for rows in (1024, 1001):
         lambda v: v.astype(float) if v.dtype == np.float32 else v, regression.data
     )
     spread = shard(whole, Mesh(np.array(jax.devices()), "row"))
-    for model in (regression.model, compensated(regression.model, -2.0)):
+    for model in (regression.model, compensated(regression.model, -2.0, sharded=True)):
         info = initialize_model(
             jax.random.key(0), model, model_kwargs=whole, dynamic_args=True
         )

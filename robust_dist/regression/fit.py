@@ -203,7 +203,8 @@ class Regression:
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
             model, many = self.model, rows >= MANY
             if many:
-                model = compensated(model, mean_density(model, keys[0], self.data))
+                centre = mean_density(model, keys[0], self.data)
+                model = compensated(model, centre, sharded=mesh is not None)
             mcmc = sampler(
                 *(model, draws, warmup, chains, target_accept, bar, self.dense),
                 # a computation that closes over the data would have a copy of them
