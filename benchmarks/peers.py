@@ -304,7 +304,7 @@ def racers(python: str) -> list[str]:
 
 def race(options: argparse.Namespace) -> Iterator[Row]:
     """Run all racers in turns on each size."""
-    names = racers(options.peers_python)
+    names = [name for name in racers(options.peers_python) if name in (*options.racers, NUMPYRO)]
     for size in options.size:
         rows, columns = map(int, size.split("x"))
         draws = 200 if options.reduced else DRAWS
@@ -491,6 +491,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("--reduced", action="store_true", help="some two minutes, rough figures")
     parser.add_argument("--size", nargs="+", help="of the race (default 500x5 100000x10)")
+    parser.add_argument("--racers", nargs="+", choices=NEEDS, default=list(NEEDS))
     parser.add_argument("--rounds", type=int, help="turns of the race (default 3)")
     parser.add_argument("--splits", type=int, default=5, help="data sets each of density")
     parser.add_argument("--many-draws", type=int, default=100, help="a chain, above 10,000 rows")
