@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @cache
 def stackloss() -> DataTree:
-    """Return a short fit of the stackloss data."""
+    """Return a fit of the stackloss data, long enough to need no warning on any machine."""
     from robust_dist.datasets import DATASETS, load
     from robust_dist.regression import Regression
 
     regression = Regression(DATASETS["stackloss"].formula, load("stackloss"))
-    return regression.fit(draws=500, warmup=500, chains=4, seed=1)
+    return regression.fit(draws=1000, warmup=500, chains=4, seed=1)
 
 
 def made_up(
