@@ -216,11 +216,13 @@ def test_the_heading_says_what_was_fitted():
 
 def test_choices_are_those_of_the_regression():
     from robust_dist.regression.compare import DEFAULT
+    from robust_dist.regression.compare import METHODS as COMPARED
     from robust_dist.regression.fit import METHODS
     from robust_dist.regression.likelihoods import LIKELIHOODS
 
     assert tuple(LIKELIHOODS) == _options.LIKELIHOODS
     assert METHODS == _options.METHODS
+    assert _options.METHODS[:-1] == COMPARED
     assert _options.LIKELIHOODS[:3] == DEFAULT
 
 

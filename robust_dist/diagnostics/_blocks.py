@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
-from robust_dist.regression.rows import row_parameters
+from robust_dist.regression.rows import parameters_in_blocks, samples
 
-# draws x rows of one block, of which a handful of arrays exist at a time
-_BLOCK = 4_000_000
 # draws x rows in all; a fit of more rows is read at evenly spaced draws
 _TOTAL = 100_000_000
 # fewer draws than this say too little, however many rows there are
@@ -32,23 +30,16 @@ def over_rows(
     """
     y = dt["observed_data"].dataset["y"]
     dt = _thinned(dt, y.size)
-    block = max(1, _BLOCK // samples(dt))
-    parts = []
-    for start in range(0, y.size, block):
-        rows = slice(start, start + block)
-        parts.append(statistic(y.values[rows], row_parameters(dt, rows)))
+    parts = [
+        statistic(y.values[rows], parameters)
+        for rows, parameters in parameters_in_blocks(dt, np.arange(y.size))
+    ]
     return Dataset(
         {
             name: DataArray(np.concatenate([part[name] for part in parts]), y.coords, y.dims)
             for name in parts[0]
         }
     )
-
-
-def samples(dt: DataTree) -> int:
-    """Return the number of draws in all chains."""
-    sizes = dt["posterior"].sizes
-    return int(sizes["chain"] * sizes["draw"])
 
 
 def _thinned(dt: DataTree, rows: int) -> DataTree:

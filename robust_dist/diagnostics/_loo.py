@@ -6,8 +6,7 @@ import arviz_stats
 import numpy as np
 from xarray import DataArray, DataTree
 
-# fewer draws have no tail to fit a Pareto law to; the fit of very many rows keeps fewer
-_FEWEST = 400
+from robust_dist.regression.loo import FEWEST
 
 
 def log_likelihood(dt: DataTree) -> DataArray | None:
@@ -15,7 +14,8 @@ def log_likelihood(dt: DataTree) -> DataArray | None:
     if "log_likelihood" not in dt.children:
         return None
     found = dt["log_likelihood"].dataset["y"]
-    if found.sizes["chain"] * found.sizes["draw"] < _FEWEST:
+    # the fit of very many rows keeps fewer
+    if found.sizes["chain"] * found.sizes["draw"] < FEWEST:
         return None
     # several rows may have the same name, by which ArviZ would find them
     return found.drop_vars("row", errors="ignore")

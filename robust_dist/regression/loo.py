@@ -13,18 +13,16 @@ from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
 from robust_dist.regression.follow import thinning
 from robust_dist.regression.nuts import run, sampler
-from robust_dist.regression.rows import evaluate_rows, row_law, rows_of
+from robust_dist.regression.rows import parameters_in_blocks, row_law
 
 # fewer draws have no tail to fit a Pareto law to
-_FEWEST = 400
+FEWEST = 400
 _ROWS = 5000
-# draws times rows of which a handful of arrays exist at a time
-_BLOCK = 4_000_000
 
 
 def rows_to_leave_out(rows: int, draws: int, seed: int) -> np.ndarray:
     """Return positions of rows: all, or some at random where a fit keeps too few of their draws."""
-    if rows <= _ROWS or draws // thinning(draws, rows) >= _FEWEST:
+    if rows <= _ROWS or draws // thinning(draws, rows) >= FEWEST:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, _ROWS, replace=False))
 
@@ -82,17 +80,14 @@ def leave_one_out(
 
 def _density(regression: Regression, dt: DataTree, rows: np.ndarray) -> DataArray:
     """Return the log density of rows of the regression, for each draw of a posterior."""
-    sizes = dt["posterior"].sizes
-    block = max(1, _BLOCK // (sizes["chain"] * sizes["draw"]))
     parts = []
-    for start in range(0, rows.size, block):
-        some = rows[start : start + block]
-        parameters = evaluate_rows(dt, rows_of(dt, some))
+    for some, parameters in parameters_in_blocks(dt, rows):
         with jax.enable_x64(True):
             parts.append(np.asarray(row_law(dt, parameters).log_prob(regression.design.y[some])))
     density = np.concatenate(parts, axis=1)
     if regression.design.weights is not None:
         density = density * regression.design.weights[rows]
+    sizes = dt["posterior"].sizes
     return DataArray(
         density.reshape(sizes["chain"], sizes["draw"], rows.size), dims=("chain", "draw", "row")
     )

@@ -1,5 +1,6 @@
 """The law of each row's response, for each draw of the posterior."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +10,9 @@ from xarray import DataTree
 
 from robust_dist import scale_from_orthogonal
 from robust_dist.regression.likelihoods import find_likelihood
+
+# draws x rows of one block, of which a handful of arrays exist at a time
+_BLOCK = 4_000_000
 
 
 class Effect(NamedTuple):
@@ -50,6 +54,22 @@ def row_parameters(dt: DataTree, rows: Any = slice(None)) -> dict[str, np.ndarra
         chains, rows). Offset, group-specific effects and measurement errors are included.
     """
     return evaluate_rows(dt, rows_of(dt, rows))
+
+
+def parameters_in_blocks(
+    dt: DataTree, rows: np.ndarray
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Yield some of these positions at a time, with :func:`row_parameters` of them."""
+    block = max(1, _BLOCK // samples(dt))
+    for start in range(0, rows.size, block):
+        some = rows[start : start + block]
+        yield some, row_parameters(dt, some)
+
+
+def samples(dt: DataTree) -> int:
+    """Return the number of draws in all chains."""
+    sizes = dt["posterior"].sizes
+    return int(sizes["chain"] * sizes["draw"])
 
 
 def row_law(dt: DataTree, parameters: dict[str, np.ndarray]) -> Distribution:
