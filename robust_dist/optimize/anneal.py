@@ -15,16 +15,10 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from robust_dist._precision import promote_inexact
-from robust_dist.optimize.irls import first_coefficients
-from robust_dist.optimize.models import Model, linear, nonlinear
-from robust_dist.optimize.noise import Noise, Parameter, lengths, noise, positive
-from robust_dist.optimize.reweight import (
-    RobustFit,
-    renew,
-    reweight,
-    root_weights,
-    start_floor,
-)
+from robust_dist.optimize.models import Model
+from robust_dist.optimize.noise import Noise, Parameter, lengths, positive
+from robust_dist.optimize.problem import Problem, linear_problem, residual_problem
+from robust_dist.optimize.reweight import RobustFit, renew, reweight, root_weights
 
 Progress = bool | Callable[[int, RobustFit], object]
 
@@ -140,14 +134,8 @@ def anneal(
     >>> print(anneal(x, y, alpha=-math.inf, scale=0.1).coefficients.round(1))
     [1. 2.]
     """
-    model = linear(x, y)
-    known = noise(alpha, scale, model.y)
-    first = first_coefficients(model, start)
     return _anneal(
-        model,
-        known,
-        first,
-        jnp.abs(model.y),
+        linear_problem(x, y, alpha, scale, start),
         stages=stages,
         scale_start=scale_start,
         max_steps=max_steps,
@@ -201,15 +189,8 @@ def anneal_residuals(
     ----------
     As for :func:`anneal`.
     """
-    theta = jax.tree.map(lambda leaf: promote_inexact(leaf)[0], start)
-    model = nonlinear(residuals, theta, args)
-    first = model.residuals(theta)
-    known = noise(alpha, scale, first)
     return _anneal(
-        model,
-        known,
-        theta,
-        lengths(first),
+        residual_problem(residuals, start, alpha, scale, args),
         stages=stages,
         scale_start=scale_start,
         max_steps=max_steps,
@@ -218,22 +199,19 @@ def anneal_residuals(
 
 
 def _anneal(
-    model: Model,
-    known: Noise,
-    start: Any,
-    length: Array,
+    problem: Problem,
     *,
     stages: int,
     scale_start: ArrayLike | None,
     max_steps: int,
     progress: Progress,
 ) -> RobustFit:
+    model, known, start, floor = problem
     if known.alpha_prior is not None:
         raise ValueError("alpha must be the number to end at; fit a free alpha by irls, from there")
     alphas = alpha_schedule(known.alpha, stages)
-    floor = start_floor(length)
     if scale_start is not None:
-        scale_start = positive("scale_start", scale_start, length)
+        scale_start = positive("scale_start", scale_start, floor)
     path = _path(*_still((model, known, start, alphas, scale_start)))
     if progress is False:
         end = _through(*_still((model, known, start)), path, floor)

@@ -9,15 +9,12 @@ residuals. Solving it again and again with the last weights lowers the sum each 
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from robust_dist._precision import promote_inexact
-from robust_dist.optimize.models import linear, nonlinear
-from robust_dist.optimize.noise import Parameter, lengths, noise
-from robust_dist.optimize.reweight import RobustFit, reweight, start_floor
+from robust_dist.optimize.noise import Parameter
+from robust_dist.optimize.problem import linear_problem, residual_problem
+from robust_dist.optimize.reweight import RobustFit, reweight
 
 
 def irls(
@@ -93,22 +90,7 @@ def irls(
     >>> print(fit.coefficients.round(1), fit.weights.round(1), fit.converged)
     [1. 2.] [1. 1. 1. 1. 1. 0.] True
     """
-    model = linear(x, y)
-    known = noise(alpha, scale, model.y)
-    first = first_coefficients(model, start)
-    return reweight(model, known, first, start_floor(jnp.abs(model.y)), max_steps)
-
-
-def first_coefficients(model: Any, start: ArrayLike | None) -> Array:
-    """Return the start in the model's dtype; least squares unless given."""
-    if start is None:
-        return model.solve(None, jnp.ones_like(model.y))
-    first = jnp.asarray(start, model.y.dtype)
-    if first.shape != model.x.shape[1:]:
-        raise ValueError(
-            f"start must be of shape {model.x.shape[1:]}, one number a column; it is {first.shape}"
-        )
-    return first
+    return reweight(*linear_problem(x, y, alpha, scale, start), max_steps)
 
 
 def irls_residuals(
@@ -162,8 +144,4 @@ def irls_residuals(
     ----------
     As for :func:`irls`.
     """
-    theta = jax.tree.map(lambda leaf: promote_inexact(leaf)[0], start)
-    model = nonlinear(residuals, theta, args)
-    first = model.residuals(theta)
-    known = noise(alpha, scale, first)
-    return reweight(model, known, theta, start_floor(lengths(first)), max_steps)
+    return reweight(*residual_problem(residuals, start, alpha, scale, args), max_steps)

@@ -145,14 +145,15 @@ def ends_of_alpha(known: Noise) -> tuple[Array, Array]:
     return _ends(known.alpha_prior, jnp.zeros_like(known.alpha), jnp.full_like(known.alpha, 2))
 
 
-def smallest_scale(start: Array) -> Array:
-    """Return the c that rounding alone gives: below it, the fit is exact.
+def smallest_scale(length: Array) -> Array:
+    """Return the c that rounding alone gives, which no derivative passes: below, the fit is exact.
 
     There the likelihood grows without bound as c -> 0: at alpha = 0 if half of the rows fit
     exactly, at alpha > 0 if all do.
     """
-    info = jnp.finfo(start.dtype)
-    return jnp.maximum(4 * float(info.eps) * jnp.median(start), float(info.tiny) ** 0.5)
+    info = jnp.finfo(length.dtype)
+    floor = jnp.maximum(4 * float(info.eps) * jnp.median(length), float(info.tiny) ** 0.5)
+    return lax.stop_gradient(floor)
 
 
 def update(known: Noise, length: Array, dimension: int, floor: Array) -> Noise:

@@ -17,7 +17,6 @@ from robust_dist.optimize.noise import (
     ends_of_alpha,
     lengths,
     log_posterior,
-    smallest_scale,
     update,
 )
 
@@ -147,8 +146,3 @@ def reweight(model: Model, noise: Noise, start: Any, floor: Array, max_steps: in
     coefficients, alpha, scale = unravel(z)
     root = root_weights(model.residuals(coefficients), Noise(alpha, scale, None, None))
     return RobustFit(coefficients, alpha, scale, root**2, steps, converged)
-
-
-def start_floor(length: Array) -> Array:
-    """Return the smallest scale for residuals of such lengths, which no derivative passes."""
-    return lax.stop_gradient(smallest_scale(length))
