@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from _regression import regression_model
 from _report import Row, against, header, seconds_in_turns, table
 from numpyro.infer import HMCECS, MCMC, NUTS, SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoMultivariateNormal
@@ -60,17 +61,8 @@ def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def make_model(name: str, part: int | None = None) -> Callable[..., None]:
     """Return a regression; with ``part`` it looks at so many rows at a time."""
-
-    def model(x: Any, y: Any) -> None:
-        beta = numpyro.sample("beta", dist.Normal(0, 10).expand([COEFFICIENTS]).to_event(1))
-        scale = numpyro.sample("scale", dist.HalfNormal(5))
-        priors = {ROBUST: dist.Uniform(0, 2), STUDENT: dist.Gamma(2, 0.1)}
-        shape = numpyro.sample("shape", priors[name]) if name in priors else None
-        with numpyro.plate("row", len(y), subsample_size=part) as rows:
-            some = (x, y) if part is None else (x[rows], y[rows])
-            numpyro.sample("y", LAWS[name](shape, some[0] @ beta, scale), obs=some[1])
-
-    return model
+    priors = {ROBUST: lambda: dist.Uniform(0, 2), STUDENT: lambda: dist.Gamma(2, 0.1)}
+    return regression_model("shape", priors.get(name), LAWS[name], part)
 
 
 def parameters(flat: Any, name: str) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from statistics import median
 import arviz_stats
 import jax
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
+from _regression import Model, regression_model, sampler
 from _report import PRECISIONS, against, at_least, header, table
 from numpyro.diagnostics import effective_sample_size
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import MCMC
 
 from robust_dist import GeneralRobust, ReferenceAlpha
 
@@ -39,7 +39,6 @@ ROWS, COEFFICIENTS = 500, 3
 CHAINS, WARMUP, DRAWS = 4, 1000, 1000
 
 Noise = Callable[[np.random.Generator], np.ndarray]
-Model = Callable[[np.ndarray, np.ndarray], None]
 
 
 def _contaminated(rng: np.random.Generator) -> np.ndarray:
@@ -63,20 +62,6 @@ def regression(noise: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return x, x @ np.array([1.0, -2.0, 0.5]) + NOISES[noise](rng)
 
 
-Shape = Callable[[], dist.Distribution]
-
-
-def _model(name: str, shape: Shape, law: Callable[..., dist.Distribution]) -> Model:
-    def model(x: np.ndarray, y: np.ndarray) -> None:
-        beta = numpyro.sample("beta", dist.Normal(0, 10).expand([COEFFICIENTS]).to_event(1))
-        scale = numpyro.sample("scale", dist.HalfNormal(5))
-        tail = numpyro.sample(name, shape())
-        with numpyro.plate("row", ROWS):
-            numpyro.sample("y", law(tail, x @ beta, scale), obs=y)
-
-    return model
-
-
 def _uniform() -> dist.Distribution:
     return dist.Uniform(0, 2)
 
@@ -90,12 +75,12 @@ ALPHA_C, SIGMA, REFERENCE = "c, Uniform(0, 2)", "sigma, Uniform(0, 2)", "sigma, 
 ALPHA_C_CROSSING, SIGMA_CROSSING = "c, HalfNormal(2)", "sigma, HalfNormal(2)"
 _SIGMA_LAW = GeneralRobust.with_orthogonal_scale
 MODELS: dict[str, Model] = {
-    STUDENT: _model("nu", lambda: dist.Gamma(2, 0.1), dist.StudentT),
-    ALPHA_C: _model("alpha", _uniform, GeneralRobust),
-    SIGMA: _model("alpha", _uniform, _SIGMA_LAW),
-    REFERENCE: _model("alpha", ReferenceAlpha, _SIGMA_LAW),
-    ALPHA_C_CROSSING: _model("alpha", _half_normal, GeneralRobust),
-    SIGMA_CROSSING: _model("alpha", _half_normal, _SIGMA_LAW),
+    STUDENT: regression_model("nu", lambda: dist.Gamma(2, 0.1), dist.StudentT),
+    ALPHA_C: regression_model("alpha", _uniform, GeneralRobust),
+    SIGMA: regression_model("alpha", _uniform, _SIGMA_LAW),
+    REFERENCE: regression_model("alpha", ReferenceAlpha, _SIGMA_LAW),
+    ALPHA_C_CROSSING: regression_model("alpha", _half_normal, GeneralRobust),
+    SIGMA_CROSSING: regression_model("alpha", _half_normal, _SIGMA_LAW),
 }
 CROSSING = (ALPHA_C_CROSSING, SIGMA_CROSSING)
 
@@ -114,19 +99,6 @@ ALPHA_C_BARS = {
 ALPHA_C_OF = {SIGMA: ALPHA_C, REFERENCE: ALPHA_C, SIGMA_CROSSING: ALPHA_C_CROSSING}
 # Posteriors that straddle 2: at most one divergence a fit, in the median none, R-hat below 1.01
 STRADDLING = {(REFERENCE, "Normal"), (SIGMA_CROSSING, "Normal")}
-
-
-def sampler(model: Model) -> MCMC:
-    """Return a sampler that compiles once for data of one shape."""
-    return MCMC(
-        NUTS(model),
-        num_warmup=WARMUP,
-        num_samples=DRAWS,
-        num_chains=CHAINS,
-        chain_method="sequential",
-        progress_bar=False,
-        jit_model_args=True,
-    )
 
 
 def run(mcmc: MCMC, x: np.ndarray, y: np.ndarray, seed: int) -> dict:
@@ -213,7 +185,7 @@ def main() -> None:
     models = list(MODELS)
     if arguments.straddle:
         noises, models = ["Normal"], [name for name, noise in STRADDLING]
-    samplers = {name: sampler(MODELS[name]) for name in models}
+    samplers = {name: sampler(MODELS[name], WARMUP, DRAWS, CHAINS) for name in models}
     compiling: dict[str, float] = {}
     seconds, work = [], []
     for noise in noises:

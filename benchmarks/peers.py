@@ -82,17 +82,9 @@ def regression(rows: int, columns: int, noise: str, seed: int) -> tuple[np.ndarr
 @functools.cache
 def _sampler(name: str, draws: int, shape: tuple[int, ...]) -> Any:
     """Return a sampler that compiles for this shape once."""
-    from numpyro.infer import MCMC, NUTS
+    from _regression import sampler
 
-    return MCMC(
-        NUTS(numpyro_model(name)),
-        num_warmup=draws,
-        num_samples=draws,
-        num_chains=CHAINS,
-        chain_method="sequential",
-        progress_bar=False,
-        jit_model_args=True,
-    )
+    return sampler(numpyro_model(name), draws, draws, CHAINS)
 
 
 def in_numpyro(name: str, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -> tuple:
@@ -115,23 +107,15 @@ def in_numpyro(name: str, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -
 
 def numpyro_model(name: str) -> Callable[..., None]:
     """Return the regression with this likelihood."""
-    import numpyro
     import numpyro.distributions as dist
+    from _regression import regression_model
 
-    def model(x: Any, y: Any) -> None:
-        beta = numpyro.sample("beta", dist.Normal(0, 10).expand([x.shape[1]]).to_event(1))
-        scale = numpyro.sample("scale", dist.HalfNormal(5))
-        if name == NUMPYRO:
-            law = dist.StudentT(numpyro.sample("shape", dist.Gamma(2, 0.1)), x @ beta, scale)
-        else:
-            from robust_dist import GeneralRobust
+    if name == NUMPYRO:
+        return regression_model("shape", lambda: dist.Gamma(2, 0.1), dist.StudentT)
+    from robust_dist import GeneralRobust
 
-            alpha = numpyro.sample("shape", dist.Uniform(0, 2))
-            law = GeneralRobust.with_orthogonal_scale(alpha, x @ beta, scale)
-        with numpyro.plate("row", len(x)):
-            numpyro.sample("y", law, obs=y)
-
-    return model
+    law = GeneralRobust.with_orthogonal_scale
+    return regression_model("shape", lambda: dist.Uniform(0, 2), law)
 
 
 def _with_nutpie(model: Any, names: dict[str, str], draws: int, seed: int) -> tuple:

@@ -59,6 +59,16 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
         Whether rows lie on several devices. Else they are evaluated in blocks, in less memory and
         time, for which rows of other devices would have to be fetched.
 
+    Notes
+    -----
+    Nothing is raised: sites whose events are vectors, or whose batch has other than one axis, are
+    summed as NumPyro does.
+
+    References
+    ----------
+    The correction is the difference estimator of W. G. Cochran, Sampling Techniques, 3rd ed., 1977,
+    section 7.2.
+
     Examples
     --------
     >>> import jax, numpyro
@@ -95,7 +105,9 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
 def mean_log_density(
     model: Callable[..., Any], params: Mapping[str, ArrayLike], *args: Any, **kwargs: Any
 ) -> float:
-    """Return the mean log density of an observed row, weighted as the model weighs them.
+    r"""Return the mean log density of an observed row, weighted as the model weighs them.
+
+    .. math:: \sum_i w_i \log p(y_i \mid \theta) \Big/ \sum_i w_i
 
     Parameters
     ----------
@@ -105,6 +117,20 @@ def mean_log_density(
         The values of all its latent sites, such as a rough fit.
     *args, **kwargs
         The model's arguments; a random part of the rows is enough.
+
+    Returns
+    -------
+    float
+        The centre for :class:`compensated`, in nats.
+
+    Raises
+    ------
+    ValueError
+        If no observed site has one number per row and weights that are not all 0.
+
+    References
+    ----------
+    As for :class:`compensated`.
     """
     densities, trace = compute_log_probs(model, args, kwargs, dict(params), sum_log_prob=False)
     total = weight = 0.0
@@ -113,6 +139,8 @@ def mean_log_density(
             weights = _weights(trace[name]["fn"], trace[name]["scale"])
             total += np.asarray(density, float).sum()
             weight += np.broadcast_to(np.asarray(weights, float), density.shape).sum()
+    if not weight:
+        raise ValueError("the model observes no rows: no site of one number each, or all masked")
     return float(total / weight)
 
 

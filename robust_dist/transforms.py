@@ -132,7 +132,11 @@ class _VolumePreserving(Transform):
 
 
 class ScaledYUV(_VolumePreserving):
-    """From RGB to YUV (ITU-R BT.601), scaled such that volumes stay: 1.5802 times YUV.
+    r"""From RGB to YUV (ITU-R BT.601), scaled such that volumes stay: 1.5802 times YUV.
+
+    .. math::
+        Y = 0.299 R + 0.587 G + 0.114 B, \quad U = 0.436\,\frac{B - Y}{1 - 0.114}, \quad
+        V = 0.615\,\frac{R - Y}{1 - 0.299}
 
     The colour channels are the last axis, of length 3. Inputs and outputs have the unit of the RGB
     values.
@@ -200,7 +204,11 @@ class _Separable(_VolumePreserving):
 
 
 class DCT(_Separable):
-    """The orthonormal two-dimensional discrete cosine transform (DCT-II) of an image.
+    r"""The orthonormal two-dimensional discrete cosine transform (DCT-II) of an image.
+
+    .. math::
+        y = C_h\, x\, C_w^T, \qquad (C_n)_{ik} = \sqrt{\frac{2 - \delta_{i0}}{n}}
+        \cos \frac{\pi i (2 k + 1)}{2 n}
 
     Coefficient (i, j) belongs to i half-waves down the rows and j along the columns; (0, 0) is the
     image's mean times the square root of the number of pixels.
@@ -215,6 +223,11 @@ class DCT(_Separable):
     ------
     ValueError
         If an array has too few axes.
+
+    References
+    ----------
+    N. Ahmed, T. Natarajan, K. R. Rao, Discrete Cosine Transform, IEEE Transactions on Computers
+    C-23, 1974.
 
     Examples
     --------
@@ -236,12 +249,15 @@ class DCT(_Separable):
 
 
 class CDF97(_Separable):
-    """The Cohen-Daubechies-Feauveau 9/7 wavelet of an image (JPEG 2000's), on several levels.
+    r"""The Cohen-Daubechies-Feauveau 9/7 wavelet of an image (JPEG 2000's), on several levels.
 
-    One level halves rows and columns into coarse and fine (PyWavelets' ``bior4.4``, periodic at the
-    borders); the next one does the same with the upper left, coarse quarter. Coefficients are laid
-    out as ``pywt.coeffs_to_array`` does it. The wavelet is biorthogonal, not orthogonal: the map
-    preserves volumes, but lengths only within some per cent.
+    .. math:: y = W_h\, x\, W_w^T, \qquad |\det W_n| = 1
+
+    with the low-pass filter in the upper half of the rows of W and the high-pass one in the
+    lower. One level halves rows and columns into coarse and fine (PyWavelets' ``bior4.4``,
+    periodic at the borders); the next one does the same with the upper left, coarse quarter.
+    Coefficients are laid out as ``pywt.coeffs_to_array`` does it. The wavelet is biorthogonal,
+    not orthogonal: the map preserves volumes, but lengths only within some per cent.
 
     Parameters
     ----------

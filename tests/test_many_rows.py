@@ -158,3 +158,11 @@ def test_a_regression_of_many_rows_is_compensated(monkeypatch):
     for name in ("beta", "sigma", "alpha"):
         apart = np.abs(mean(plain, "posterior", name) - mean(many, "posterior", name))
         assert (apart < 0.4 * plain["posterior"][name].std(("chain", "draw"))).all()
+
+
+def test_a_model_that_observes_no_rows_has_no_centre():
+    def model():
+        numpyro.sample("z", dist.Normal(0, 1))
+
+    with pytest.raises(ValueError, match="observes no rows"):
+        mean_log_density(model, {"z": 0.0})

@@ -232,6 +232,7 @@ def crowded(dtype, seed):
     return x.astype(dtype), y.astype(dtype)
 
 
+@pytest.mark.slow
 def test_annealing_recovers_a_line_from_half_outliers(dtype):
     """In ten data sets of ten, to twice the noise, where IRLS from least squares fails."""
     sets = [crowded(dtype, seed) for seed in range(10)]

@@ -73,7 +73,7 @@ print(time.process_time() - start)
     assert any(float(run(program)) <= 0.1 for _ in range(5))
 
 
-@pytest.mark.parametrize("first", ["arviz_base", "numpyro"])
+@pytest.mark.parametrize("first", ["arviz_base", "numpyro", "arviz_base, numpyro.distributions"])
 def test_import_order_does_not_matter(first):
     """ArviZ registers a lazy numpyro, which a careless import would load by halves."""
     program = f"""
@@ -85,6 +85,7 @@ print(numpyro.distributions.distribution.Distribution.__name__)
     assert run(program) == "Distribution"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["arviz", "robust_dist.regression"])
 def test_arviz_leaves_numpyro_whole(first):
     """It loads numpyro lazily, and so would numpyro.factor be lost, which NUTS needs."""

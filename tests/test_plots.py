@@ -9,12 +9,7 @@ from xarray import DataTree
 
 from robust_dist import GeneralRobust, psi, rho, weight
 from robust_dist._errors import InputError
-from robust_dist.diagnostics import (
-    _blocks,
-    observation_weights,
-    pit_residuals,
-    standardized_residuals,
-)
+from robust_dist.diagnostics import observation_weights, pit_residuals, standardized_residuals
 from robust_dist.plots import (
     plot_alpha,
     plot_comparison,
@@ -23,6 +18,7 @@ from robust_dist.plots import (
     plot_tails,
     plot_weights,
 )
+from robust_dist.regression import rows
 from robust_dist.regression.rows import row_parameters
 
 
@@ -113,11 +109,11 @@ def test_rows_of_different_sigma_have_bars_of_their_own():
     dt["constant_data"] = DataTree(constant)
     scale = dt["posterior"]["scale"].mean().item()
 
-    def rows(dt, rows=slice(None)):
-        return {**row_parameters(dt, rows), "scale": scale * error[None, rows]}
+    def of_unequal_scales(dt, some=slice(None)):
+        return {**row_parameters(dt, some), "scale": scale * error[None, some]}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_blocks, "row_parameters", rows)
+        patch.setattr(rows, "row_parameters", of_unequal_scales)
         ax = plot_fit(dt)
     (bars,) = (drawn for drawn in ax.collections if isinstance(drawn, LineCollection))
     lengths = [np.ptp(bar[:, 1]) for bar in bars.get_segments()]

@@ -71,6 +71,7 @@ def run(script, **environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_four_devices_send_one_message_and_find_the_same():
     """One all-reduce and nothing else a gradient, whether or not rows divide by the devices."""
     for found in run(FOUR_DEVICES, JAX_ENABLE_X64="1"):

@@ -160,8 +160,8 @@ class Regression:
             What NUTS adapts its step to; nearer to 1 if transitions diverge.
         method
             ``"nuts"``; ``"svi"``, the nearest Normal on the sampler's axes, for very many rows;
-            ``"laplace"``, the Normal with the curvature at the mode; or ``"map"``, the mode on
-            these axes as a single draw.
+            ``"laplace"``, the Normal with the curvature about the mode, over a standard deviation
+            to either side; or ``"map"``, the mode on these axes as a single draw.
         progress
             Whether to show a progress bar on stderr; by default if that is a terminal.
         stage
@@ -202,14 +202,15 @@ class Regression:
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
             model, many = self.model, rows >= MANY
+            large = many or mesh is not None
             if many:
                 centre = mean_density(model, keys[0], self.data)
                 model = compensated(model, centre, sharded=mesh is not None)
             mcmc = sampler(
                 *(model, draws, warmup, chains, target_accept, bar, self.dense),
                 # a computation that closes over the data would have a copy of them
-                reuse=many or mesh is not None,
-                in_turns=many or mesh is not None,
+                reuse=large,
+                in_turns=large,
             )
             sites, statistics = run(mcmc, keys[0], data)
         else:
