@@ -4,8 +4,9 @@
 
 errors: differences of energy between eight points of the posterior at N rows, against float64, by
 NumPyro's sum and by ``robust_dist.many_rows.compensated``. time: milliseconds per gradient of the
-potential from 1e4 rows to N, in turns, by likelihood. memory: what the peak of a process with two
-steps of NUTS grows by from N/10 rows to N, over what x and y grow by. parts: HMCECS and minibatch
+potential from 1e4 rows to N, in turns, by likelihood. memory: what the peak of a process with a few
+steps of NUTS grows by from N/10 rows to N, over what the data grow by: x and y in float32 and a
+model by hand, or a data frame in float64 and ``Regression.fit``. parts: HMCECS and minibatch
 SVI on 1e5 rows, against NUTS on all of them. Without a word all four.
 """
 
@@ -165,32 +166,49 @@ def times(rows: int) -> Iterator[Row]:
         count *= 10
 
 
-def remember(rows: int) -> None:
-    """Print the peak of this process, which makes the data and takes two steps of NUTS."""
+def sample_by_hand(rows: int) -> int:
+    """Make the data, take two steps of NUTS, and return the size of the data."""
     x, y = map(jnp.asarray, data(rows))
     kernel = NUTS(compensated(make_model(ROBUST), -1.8), max_tree_depth=2)
     mcmc = MCMC(kernel, num_warmup=1, num_samples=1, progress_bar=False, jit_model_args=True)
     mcmc.run(jax.random.key(0), x, y)
     jax.block_until_ready(mcmc.get_samples())
-    print(
-        json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, x.nbytes + y.nbytes])
-    )
+    return x.nbytes + y.nbytes
+
+
+def fit_a_frame(rows: int) -> int:
+    """Make a data frame in float64, fit it by NUTS, and return its size."""
+    import pandas as pd
+
+    from robust_dist.regression import Regression
+
+    x, y = data(rows)
+    slopes = {f"x{i}": x[:, i] for i in range(1, COEFFICIENTS)}
+    frame = pd.DataFrame({"y": y, **slopes}, dtype=float)
+    del x, y, slopes
+    regression = Regression("y ~ x1 + x2 + x3 + x4", frame)
+    regression.fit(draws=2, warmup=2, chains=2, progress=False)
+    return int(frame.memory_usage(index=False).sum())
+
+
+MEMORY: dict[str, Callable[[int], int]] = {"by hand": sample_by_hand, "Regression.fit": fit_a_frame}
 
 
 def memory(rows: int) -> Iterator[Row]:
     """Measure it in processes of their own; what they share is Python, JAX and compiling."""
 
-    def peak(rows: int) -> list[int]:
-        command = [sys.executable, __file__, "remember", "--rows", str(rows)]
+    def peak(how: str, rows: int) -> list[int]:
+        command = [sys.executable, __file__, "remember", how, "--rows", str(rows)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 
-    (less, small), (most, size) = peak(rows // 10), peak(rows)
-    ratio = (most - less) / (size - small)
-    yield (
-        f"{rows:.0e}", f"{size / 1e6:.0f}", f"{most / 1e6:.0f}", f"{ratio:.2f}",
-        *against(ratio, MEMORY_BAR),
-    )  # fmt: skip
+    for how in MEMORY:
+        (less, small), (most, size) = peak(how, rows // 10), peak(how, rows)
+        ratio = (most - less) / (size - small)
+        yield (
+            how, f"{rows:.0e}", f"{size / 1e6:.0f}", f"{most / 1e6:.0f}", f"{ratio:.2f}",
+            *against(ratio, MEMORY_BAR),
+        )  # fmt: skip
 
 
 def parts(rows: int = 100_000, part: int = 2_000) -> Iterator[Row]:
@@ -250,7 +268,7 @@ TASKS: dict[str, tuple[Row, Callable[[int], Iterator[Row]]]] = {
         ),
         times,
     ),
-    "memory": (("rows", "data MB", "peak MB", "growth / data", "bar", "verdict"), memory),
+    "memory": (("NUTS", "rows", "data MB", "peak MB", "growth / data", "bar", "verdict"), memory),
     "parts": (
         ("method", "rows a step", "s", "mean off, in sd", "sd / that of NUTS"),
         lambda rows: parts(min(rows, 100_000)),
@@ -264,8 +282,10 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("--rows", type=lambda text: int(float(text)), default=10_000_000)
     arguments = parser.parse_args()
-    if arguments.tasks == ["remember"]:
-        remember(arguments.rows)
+    if arguments.tasks[:1] == ["remember"]:
+        size = MEMORY[arguments.tasks[1]](arguments.rows)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps([peak, size]))
         return
     print(header(f"regression with {COEFFICIENTS} coefficients, float32"), flush=True)
     for task in arguments.tasks or TASKS:

@@ -478,7 +478,7 @@ def main() -> None:
     parser.add_argument("--racers", nargs="+", choices=NEEDS, default=list(NEEDS))
     parser.add_argument("--rounds", type=int, help="turns of the race (default 3)")
     parser.add_argument("--splits", type=int, default=5, help="data sets each of density")
-    parser.add_argument("--many-draws", type=int, default=100, help="a chain, above 10,000 rows")
+    parser.add_argument("--many-draws", type=int, default=300, help="a chain, above 10,000 rows")
     parser.add_argument("--peers-python", default=sys.executable, help="a Python with PyMC, Bambi")
     options = parser.parse_args()
     options.size = options.size or (["500x5"] if options.reduced else ["500x5", "100000x10"])

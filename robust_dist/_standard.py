@@ -177,10 +177,10 @@ def fuse(
             for partial, tangent in ((d_x, along), (d_scale, scale), (d_alpha, alpha))
             if tangent is not None
         ]
-        # only what is asked for passes the barrier, behind which nothing is ever dropped
-        value, held = lax.optimization_barrier((value, [partial for partial, _ in asked]))
-        terms = [partial * tangent for partial, (_, tangent) in zip(held, asked, strict=True)]
-        return value, functools.reduce(operator.add, terms)
+        # Only what is asked for passes a barrier, behind which nothing is ever dropped; a barrier
+        # each, so that one partial's memory is free for the next.
+        terms = [lax.optimization_barrier(partial) * tangent for partial, tangent in asked]
+        return lax.optimization_barrier(value), functools.reduce(operator.add, terms)
 
     log_p.defjvp(log_p_jvp, symbolic_zeros=True)
     return log_p

@@ -6,13 +6,14 @@ sampler asks for differences of energy to a few hundredths. Three errors stand i
 - the total itself is rounded: each row gives up a constant, its *centre*, so that it stays small;
 - so are partial sums: they are formed in float64;
 - what all rows share, such as log(scale) or log Z(alpha), is rounded alike in every row. Of one
-  row in 128 the density is evaluated in float64 too, and by what it differs there all rows are
+  row in 32 the density is evaluated in float64 too, and by what it differs there all rows are
   corrected (a difference estimator, as survey sampling calls it).
 
 None of it needs to know the law. In float64 there is nothing to correct.
 """
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, ExpandedDistribution, MaskedDistribution
 from numpyro.infer.util import compute_log_probs
@@ -30,7 +32,7 @@ __all__ = ["compensated", "mean_log_density"]
 
 CHUNKS = 64
 """at how many places of a block float64 is asked"""
-_PART = 128
+_PART = 32
 """of how many rows one is asked"""
 _BLOCK = 65_536
 """rows that are evaluated at a time"""
@@ -260,24 +262,42 @@ def _in_blocks(
 
         return _total(lax.scan(step, None, jnp.arange(count))[1])
 
-    @total.defjvp
-    def _total_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         smooth, rest, centre = primals
+        # samplers ask for no derivative in the data, which would be as large as they are
+        wanted = [
+            [place for place, tangent in enumerate(part) if not isinstance(tangent, SymbolicZero)]
+            for part in tangents[0]
+        ]
+
+        def chosen(parts: Any) -> list[list[Any]]:
+            return [[part[i] for i in places] for part, places in zip(parts, wanted, strict=True)]
 
         def step(slopes: list[Array], block: Array) -> Any:
             start, value, mine = of_block(smooth, rest, centre, block)
-            found, (of_all, by_row) = jax.value_and_grad(value, (0, 1))(smooth[0], mine)
+            here = (smooth[0], mine)
+
+            def of_wanted(parts: list[list[Array]]) -> Array:
+                filled = [list(part) for part in here]
+                for leaves, places, part in zip(filled, wanted, parts, strict=True):
+                    for place, leaf in zip(places, part, strict=True):
+                        leaves[place] = leaf
+                return value(*filled)
+
+            found, (of_all, by_row) = jax.value_and_grad(of_wanted)(chosen(here))
             slopes = [
-                lax.dynamic_update_slice(whole, cut(whole, start) + slope, (start,))
-                for whole, slope in zip(slopes, by_row, strict=True)
+                lax.dynamic_update_slice(slope, cut(slope, start) + more, (start,))
+                for slope, more in zip(slopes, by_row, strict=True)
             ]
             return slopes, (found, of_all)
 
-        nothing = [jnp.zeros_like(leaf) for leaf in smooth[1]]
+        nothing = [jnp.zeros_like(leaf) for leaf in chosen(smooth)[1]]
         by_row, (values, of_all) = lax.scan(step, nothing, jnp.arange(count))
-        slopes = ([slope.sum(0) for slope in of_all], by_row)
-        terms = jax.tree.map(jnp.vdot, slopes, tangents[0])
-        return _total(values), functools.reduce(operator.add, jax.tree.leaves(terms))
+        slopes = [*(slope.sum(0) for slope in of_all), *by_row]
+        terms = map(jnp.vdot, slopes, itertools.chain(*chosen(tangents[0])))
+        return _total(values), functools.reduce(operator.add, terms)
+
+    total.defjvp(jvp, symbolic_zeros=True)
 
     return total((parts["of all"], parts["by row"]), parts["rest"], centre)
 

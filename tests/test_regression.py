@@ -150,13 +150,18 @@ def test_coordinates_change_the_units_and_nothing_else(formula):
     design, _ = make_design(formula, table())
     coordinates = standardize(design)
     z = np.random.default_rng(1).normal(size=(2, 5, len(design.coefficients)))
+    x = (design.x - coordinates.center) * (coordinates.unit / coordinates.scale)
     np.testing.assert_allclose(
         coordinates.coefficients(z) @ design.x.T,
-        coordinates.response(z @ coordinates.x.T),
+        coordinates.response(z @ x.T),
         rtol=1e-12,  # rounding in double precision
         atol=1e-12,
     )
-    np.testing.assert_allclose(coordinates.response(coordinates.y), design.y, rtol=1e-12)
+    y = (design.y - coordinates.fitted) / coordinates.scale
+    np.testing.assert_allclose(coordinates.response(y), design.y, rtol=1e-12)
+    # what the sampler is given is rounded once
+    np.testing.assert_allclose(coordinates.x, x, rtol=2.0**-24, atol=1e-15)
+    np.testing.assert_allclose(coordinates.y, y, rtol=2.0**-24, atol=1e-15)
 
 
 def test_units_do_not_reach_the_sampler():

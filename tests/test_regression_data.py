@@ -59,7 +59,7 @@ def test_rows_with_missing_values_are_dropped_on_demand_and_counted():
     offset[3] = np.nan
     regression = Regression("y ~ n", data, offset=offset, drop_missing=True)
     assert regression.dropped == 2
-    assert regression.design.rows == ("p", "r", "t", "u")
+    assert regression.design.rows.tolist() == ["p", "r", "t", "u"]
     np.testing.assert_array_equal(regression.design.offset, [0, 2, 4, 5])
     with pytest.raises(InputError, match="row q; fill it in"):
         Regression("y ~ n", data)

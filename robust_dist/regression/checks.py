@@ -7,6 +7,9 @@ from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression.design import Columns, Design, GroupTerm
 
+# rows that are copied at a time
+_BLOCK = 100_000
+
 
 def check_design(design: Design, data: pd.DataFrame) -> None:
     """Refuse numbers that are none, a response that is constant, and columns that say the same.
@@ -64,13 +67,16 @@ def _check_group(term: GroupTerm, data: pd.DataFrame) -> None:
 
 def _check_rank(columns: Columns) -> None:
     """Refuse a column that the columns before it determine."""
-    size = np.abs(columns.x).max(axis=0)
-    constant = np.ptp(columns.x, axis=0) == 0
+    least, most = columns.x.min(axis=0), columns.x.max(axis=0)
+    size, constant = np.maximum(-least, most), least == most
     for column, name in enumerate(columns.coefficients):
         redundant = columns.intercept is not None and column != columns.intercept
         if size[column] == 0 or (constant[column] and redundant):
             raise InputError(f"column '{name}' of the design is constant; drop it from the formula")
-    upper = np.linalg.qr(columns.x / size, mode="r")
+    upper = np.zeros((0, size.size))
+    for start in range(0, len(columns.x), _BLOCK):
+        block = columns.x[start : start + _BLOCK] / size
+        upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
     norm = np.linalg.norm(upper, axis=0)
     # what rounding leaves of a column that is an exact combination of those before it
     dependent = np.flatnonzero(np.abs(np.diag(upper)) <= 1e-12 * norm)

@@ -1,11 +1,13 @@
 """From draws to an ArviZ DataTree in the user's units."""
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import arviz_base
 import numpy as np
+import pandas as pd
 from xarray import DataTree
 
 from robust_dist import scale_from_orthogonal
@@ -70,30 +72,33 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
         values = np.asarray(values, float)
         return values.reshape(chains, -1, *values.shape[1:])
 
-    weights = 1.0 if design.weights is None else design.weights
-    # density in the user's units: y = fitted + scale * z
-    log_likelihood = weights * (by_chain(following.log_likelihood) - np.log(coordinates.scale))
+    # density in the user's units: y = fitted + scale * z; in place, since rows may be many
+    log_likelihood = np.array(following.log_likelihood, float)
+    log_likelihood -= np.log(coordinates.scale)
+    if design.weights is not None:
+        log_likelihood *= design.weights
     groups = {
         "posterior": parameters(setting, draws.posterior),
-        "log_likelihood": {"y": log_likelihood},
+        "log_likelihood": {"y": by_chain(log_likelihood)},
         "log_prior": _log_prior(setting, following.log_prior, by_chain),
-        "posterior_predictive": {"y": coordinates.response(by_chain(following.predictive))},
+        "posterior_predictive": {"y": by_chain(coordinates.response(following.predictive))},
         "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
-        "prior_predictive": {
-            "y": coordinates.response(np.asarray(following.prior_predictive, float)[None])
-        },
+        "prior_predictive": {"y": coordinates.response(following.prior_predictive)[None]},
         "observed_data": {"y": design.y},
         "constant_data": _constants(design),
     }
     if draws.statistics:
         groups["sample_stats"] = _statistics(draws.statistics)
     coords, dims = _names(design)
-    dt = arviz_base.from_dict(
-        groups,
-        coords=coords,
-        dims=dims,
-        attrs={"/": {**_attributes(setting), **attributes}},
-    )
+    with warnings.catch_warnings():
+        # of fewer draws than chains, which ArviZ takes for a mistake
+        warnings.simplefilter("ignore", UserWarning)
+        dt = arviz_base.from_dict(
+            groups,
+            coords=coords,
+            dims=dims,
+            attrs={"/": {**_attributes(setting), **attributes}},
+        )
     if draws.thin > 1:
         for name in ("log_likelihood", "log_prior", "posterior_predictive"):
             count = dt[name].sizes["draw"]
@@ -206,10 +211,8 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return coordinates and dimensions."""
     coords: dict[str, Any] = {
         "coefficient": list(design.coefficients),
-        "row": [row if isinstance(row, int | str) else str(row) for row in design.rows],
+        "row": _labels(design.rows),
     }
-    if len({type(row) for row in coords["row"]}) > 1:
-        coords["row"] = [str(row) for row in coords["row"]]
     dims = {
         "beta": ["coefficient"],
         "y": ["row"],
@@ -233,6 +236,16 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
         dims[_name(term, "_x")] = ["row", *effects]
         dims[_name(term, "_index")] = ["row"]
     return coords, dims
+
+
+def _labels(rows: pd.Index) -> np.ndarray | list[str]:
+    """Return the names of rows as a file can hold them: all whole numbers, or all text."""
+    if pd.api.types.is_integer_dtype(rows.dtype):
+        return rows.to_numpy(int)
+    labels = rows.tolist()
+    if all(isinstance(row, int) for row in labels):
+        return np.array(labels)
+    return [str(row) for row in labels]
 
 
 def _attributes(setting: Setting) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The numbers of a regression: what a formula and a table come to."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Design(Columns):
     y: np.ndarray
     """the response, shape (n,)"""
     response: str
-    rows: tuple[Any, ...]
+    rows: pd.Index
     """the labels of the rows"""
     groups: tuple[GroupTerm, ...] = ()
     alpha: Columns | None = None

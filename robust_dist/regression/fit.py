@@ -177,7 +177,8 @@ class Regression:
             ``posterior_predictive``, ``prior``, ``prior_predictive``, ``observed_data``,
             ``constant_data`` and ``training_data``, in the user's units, with dimensions
             ``coefficient`` and ``row``. Where draws times rows exceed 2e7, the groups with a number
-            for each row keep every so many draws only, and the attribute ``thinned`` says how many.
+            for each row keep every so many draws only, and the attribute ``thinned`` says how many;
+            from 1e6 rows on some four draws in all.
         """
         for name, value in {"draws": draws, "warmup": warmup, "chains": chains}.items():
             if value < 1:

@@ -13,12 +13,14 @@ from jax.typing import ArrayLike
 from numpyro.handlers import seed, substitute, trace
 
 PRIOR_DRAWS = 1000
-_AT_ONCE = 6_000_000
+_AT_ONCE = 1_000_000
 """draws times rows that are in memory at a time"""
 _ALPHAS = 4096
 """draws times alphas that are in memory at a time: each brings a table of its quantiles"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
+_MANY = 200_000
+"""rows beyond which that falls, since the data themselves take up the memory"""
 
 
 class Following(NamedTuple):
@@ -33,7 +35,12 @@ class Following(NamedTuple):
 
 def thinning(draws: int, rows: int) -> int:
     """Return of how many draws one is kept where there is a number for each row."""
-    return -(-draws * rows // _KEPT)
+    return math.ceil(draws * rows / _numbers(rows))
+
+
+def _numbers(rows: int) -> float:
+    """Return how many numbers a group with some for each row may hold."""
+    return _KEPT * min(1.0, _MANY / rows)
 
 
 def prepare(
@@ -54,12 +61,11 @@ def prepare(
     thin
         Of so many draws of the prior one is kept.
     """
-    at_once = max(1, min(_AT_ONCE // len(data["y"]), _ALPHAS // _alphas(model, data)))
-    before = max(1, min(-(-PRIOR_DRAWS // thin), _KEPT // len(data["y"])))
-
-    def prior(key: Array, data: Mapping[str, Any]) -> Any:
-        traced = trace(seed(model, key)).get_trace(**data)
-        return {name: traced[name]["value"] for name in sites}
+    prior = _prior(model, sites)
+    one, alphas = _shapes(prior, data)
+    rows = len(data["y"])
+    at_once = max(1, min(_AT_ONCE // rows, _ALPHAS // alphas))
+    before = max(1, min(-(-PRIOR_DRAWS // thin), int(_numbers(rows) / rows)))
 
     def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
         key, values = draw
@@ -71,13 +77,12 @@ def prepare(
     @jax.jit
     def run(key: Array, latent: Mapping[str, Array], data: Mapping[str, Any]) -> Any:
         keys = jax.random.split(key)
-        draws = jax.vmap(lambda key: prior(key, data))(jax.random.split(keys[1], before))
+        draws = jax.vmap(lambda key: prior(key, data)[0])(jax.random.split(keys[1], before))
         # one pass over both: what a law compiles to is most of the time
         both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
         values = (jax.random.split(keys[0], count + before), both)
         return draws, _map(lambda draw: pointwise(draw, data), values, at_once)
 
-    one = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
     shapes = {name: jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for name, v in one.items()}
     lowered = run.lower(jax.random.key(0), shapes, dict(data))
     executor = ThreadPoolExecutor(1)
@@ -98,13 +103,21 @@ def prepare(
     return follow
 
 
-def _alphas(model: Callable[..., None], data: Mapping[str, Any]) -> int:
-    """Return how many alphas the rows of one draw have; 1 where the law has none."""
+def _prior(model: Callable[..., None], sites: Sequence[str]) -> Callable[..., Any]:
+    """Return the function of a key and data that draws from the prior, with the rows' alpha."""
 
-    def alpha(key: Array) -> Any:
-        return getattr(trace(seed(model, key)).get_trace(**data)["y"]["fn"], "alpha", 0.0)
+    def prior(key: Array, data: Mapping[str, Any]) -> Any:
+        traced = trace(seed(model, key)).get_trace(**data)
+        alpha = getattr(traced["y"]["fn"], "alpha", 0.0)
+        return {name: traced[name]["value"] for name in sites}, alpha
 
-    return math.prod(jnp.shape(jax.eval_shape(alpha, jax.random.key(0))))
+    return prior
+
+
+def _shapes(prior: Callable[..., Any], data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return the shape of each site, and how many alphas the rows of one draw have."""
+    one, alpha = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
+    return one, math.prod(alpha.shape)
 
 
 def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:

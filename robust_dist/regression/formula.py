@@ -124,10 +124,18 @@ def make_design(
         _check_column(name, data, name in labels)
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
-    data = data[names]
+    data = _only(names, data)
     design = _make(evaluate(formulas, data), formulas[""], data, extra)
     check_design(design, data)
     return design, data
+
+
+def _only(names: list[str], data: pd.DataFrame) -> pd.DataFrame:
+    """Return these columns, in pandas 3 without a copy until somebody writes into them."""
+    columns = {name: data[name] for name in names}
+    found = pd.DataFrame(columns, copy=pd.__version__ < "3")
+    found.attrs = data.attrs
+    return found
 
 
 def _names(formulas: Mapping[str, str], data: pd.DataFrame) -> list[str]:
@@ -183,7 +191,7 @@ def _make(
         coefficients=common.coefficients,
         y=_response(location.response, data),
         response=location.response.name,
-        rows=tuple(data.index.tolist()),
+        rows=data.index,
         groups=to_groups(location.group, data),
         alpha=evaluated.alpha and to_columns(evaluated.alpha.common),
         sigma=evaluated.sigma and to_columns(evaluated.sigma.common),
@@ -193,8 +201,11 @@ def _make(
 
 def to_columns(common: Any) -> Columns:
     """Return formulae's common effects as named columns."""
-    frame = common.as_dataframe()
-    return Columns(np.asarray(frame, float), tuple(str(name) for name in frame.columns))
+    from formulae.utils import flatten_list
+
+    # as_dataframe would copy the matrix
+    labels = flatten_list([term.labels for term in common.terms.values()])
+    return Columns(np.asarray(common.design_matrix, float), tuple(map(str, labels)))
 
 
 def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:

@@ -81,8 +81,8 @@ def default_priors(
     """Return the default priors of a regression, by name."""
     y = design.y if design.offset is None else design.y - design.offset
     middle = 0.0 if design.intercept is None else float(np.median(y))
-    spread_y = np.array(spreads(y, middle))
-    width = 2.5 * _ratios(spread_y, np.array(spreads(design.x, coordinates.center)))
+    spread_y = spreads(y, middle)
+    width = 2.5 * _ratios(spread_y, spreads(design.x, coordinates.center))
     loc = np.zeros_like(width)
     if design.intercept is not None:
         loc[design.intercept] = middle
@@ -101,7 +101,7 @@ def default_priors(
         for name in likelihood.scales:
             priors[name] = dist.InverseGamma(2.0, 3.0 * coordinates.noise)
     for term in design.groups:
-        spread_x = np.array(spreads(term.x, np.median(term.x, axis=0)))
+        spread_x = spreads(term.x, np.median(term.x, axis=0))
         slope = 2.5 * _ratios(spread_y, spread_x)
         constant = 2.5 * spread_y.max() / root_mean_square(term.x)
         sd = np.where(spread_x.max(axis=0) > 0, slope, constant)

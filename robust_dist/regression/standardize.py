@@ -24,14 +24,18 @@ from robust_dist.regression.design import Columns, Design, GroupTerm
 _ROWS = 100_000
 
 
-def spreads(values: np.ndarray, center: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median and the mean absolute deviation of each column.
+def spreads(values: np.ndarray, center: np.ndarray | float) -> np.ndarray:
+    """Return the median and the mean absolute deviation of each column, the first axis.
 
     The first ignores outliers, but is zero where more than half of the values agree, as in an
     indicator column; the second is zero for constants only. Both are scaled to a Normal's sd.
     """
+    if values.ndim > 1:  # one column in memory at a time
+        centers = np.broadcast_to(center, values.shape[1:])
+        each = [spreads(column, middle) for column, middle in zip(values.T, centers, strict=True)]
+        return np.reshape(each, (-1, 2)).T
     deviations = np.abs(values - center)
-    return 1.4826 * np.median(deviations, axis=0), 1.2533 * deviations.mean(axis=0)
+    return np.array([1.4826 * np.median(deviations), 1.2533 * deviations.mean()])
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Axes:
     """the change of a coefficient for one unit of the sampler's, shape (p,)"""
     intercept: int | None
     x: np.ndarray
-    """the standardised design"""
+    """the standardised design, in single precision"""
 
     def coefficients(self, z):  # type: ignore[no-untyped-def]
         """Return the user's coefficients of the sampler's, along the last axis.
@@ -69,7 +73,7 @@ class Standardization(Axes):
     noise: float
     """the user's unit of the scale parameter: s, or, with measurement errors, that per error"""
     y: np.ndarray
-    """the standardised response"""
+    """the standardised response, in single precision"""
     fitted: np.ndarray
     """the robust fit's value for each row, offset included"""
     error: np.ndarray | None
@@ -84,7 +88,10 @@ class Standardization(Axes):
 
     def response(self, z: np.ndarray) -> np.ndarray:
         """Return values of the response, rows along the last axis, in the user's units."""
-        return self.fitted + self.scale * z
+        y = np.array(z, float)
+        y *= self.scale
+        y += self.fitted
+        return y
 
 
 def standardize(design: Design) -> Standardization:
@@ -96,17 +103,19 @@ def standardize(design: Design) -> Standardization:
         If the formula fits the data exactly, so that there is no noise.
     """
     center, spread = _center_and_spread(design)
-    x = (design.x - center) / spread
     offset = 0.0 if design.offset is None else design.offset
     error = np.ones_like(design.y) if design.measurement_error is None else design.measurement_error
     step = -(-design.y.size // _ROWS)
     sample = slice(None, None, step)
     coefficients = least_absolute(
-        (x / error[:, None])[sample], ((design.y - offset) / error)[sample]
+        (design.x[sample] - center) / spread / error[sample, None],
+        ((design.y - offset) / error)[sample],
     )
-    fitted = x @ coefficients + offset
+    fitted = np.zeros_like(design.y) + offset
+    for column, values in enumerate(design.x.T):
+        fitted += (values - center[column]) * (coefficients[column] / spread[column])
     residuals = design.y - fitted
-    skip = x.shape[1]
+    skip = design.x.shape[1]
     scale = _residual_scale(residuals, skip)
     if scale <= 1e-12 * np.abs(design.y).max():
         raise InputError(
@@ -124,10 +133,10 @@ def standardize(design: Design) -> Standardization:
         center=center,
         unit=scale / spread,
         intercept=design.intercept,
-        x=x,
+        x=_standardized(design.x, center, spread),
         scale=scale,
         noise=noise,
-        y=residuals / scale,
+        y=(residuals / scale).astype(np.float32),
         fitted=fitted,
         error=None if design.measurement_error is None else error * (noise / scale),
         alpha=None if design.alpha is None else _axes(design.alpha, 0.0),
@@ -152,7 +161,7 @@ def _center_and_spread(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
     # without an intercept the columns cannot be shifted, only scaled
     center = np.zeros(slopes.size)
     if columns.intercept is not None:
-        center[slopes] = np.median(columns.x[:, slopes], axis=0)
+        center[slopes] = [np.median(column) for column in columns.x.T[slopes]]
     spread, fallback = spreads(columns.x, center)
     return center, np.where(slopes, np.where(spread > 0, spread, fallback), 1.0)
 
@@ -165,8 +174,16 @@ def _axes(columns: Columns, middle: float) -> Axes:
         center=center,
         unit=1 / spread,
         intercept=columns.intercept,
-        x=(columns.x - center) / spread,
+        x=_standardized(columns.x, center, spread),
     )
+
+
+def _standardized(x: np.ndarray, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return the design in the sampler's units, with no copy of it in double precision."""
+    found = np.empty(x.shape, np.float32)
+    for column, values in enumerate(x.T):
+        found[:, column] = (values - center[column]) / spread[column]
+    return found
 
 
 def _without_groups(
