@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from _regression import regression_model
-from _report import Row, against, header, seconds_in_turns, table
+from _report import Row, against, header, peak_memory, seconds_in_turns, table
 from numpyro.infer import HMCECS, MCMC, NUTS, SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoMultivariateNormal
 from numpyro.infer.util import log_density
@@ -284,8 +283,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.tasks[:1] == ["remember"]:
         size = MEMORY[arguments.tasks[1]](arguments.rows)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps([peak, size]))
+        print(json.dumps([peak_memory(), size]))
         return
     print(header(f"regression with {COEFFICIENTS} coefficients, float32"), flush=True)
     for task in arguments.tasks or TASKS:

@@ -26,7 +26,6 @@ import argparse
 import functools
 import importlib.util
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -36,7 +35,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from _report import Row, against, at_least, header, seconds_in_turns, table
+from _report import Row, against, at_least, header, peak_memory, seconds_in_turns, table
 
 OURS, NUMPYRO, PYMC, BAMBI = "GeneralRobust", "StudentT", "StudentT, PyMC", "t, Bambi"
 NEEDS = {OURS: "numpyro", NUMPYRO: "numpyro", PYMC: "pymc", BAMBI: "bambi"}
@@ -179,17 +178,13 @@ RACERS: dict[str, Callable[..., tuple]] = {
 }
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def work(name: str, task: dict[str, Any]) -> None:
     """Be the process of one racer: print what it found of each of the data sets."""
     import arviz_stats
 
     importlib.import_module(NEEDS[name])
     answers = []
-    before = _peak()
+    before = peak_memory()
     for rows, columns, noise, seed in task["data"]:
         x, y, held_x, held_y = split(rows, columns, noise, seed)
         draws, compiling, sampling = RACERS[name](x, y, task["draws"], seed)
@@ -199,7 +194,7 @@ def work(name: str, task: dict[str, Any]) -> None:
             "compile": compiling,
             "sample": sampling,
             "ess": float(np.min(ess)),
-            "memory": _peak() - before,
+            "memory": (peak_memory() - before) / 1e6,
         }
         if held_y.size:
             answer["density"] = log_predictive(name, columns[::4], held_x, held_y).tolist()

@@ -13,7 +13,7 @@ from scipy import stats
 from robust_dist import GeneralRobust, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.datasets import load
-from robust_dist.regression import Regression
+from robust_dist.regression import Regression, checks
 from robust_dist.regression.formula import make_design
 from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.priors import default_priors
@@ -128,6 +128,15 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(formula, data, complaint):
     with pytest.raises(InputError, match=complaint) as error:
         Regression(formula, data)
     assert "\n" not in str(error.value)
+
+
+def test_columns_are_compared_over_all_rows(monkeypatch):
+    """Although in blocks: that two agree in one of them is no matter."""
+    monkeypatch.setattr(checks, "_BLOCK", 4)
+    data = table().assign(w=lambda data: data.x.where(np.arange(len(data)) >= 4, data.z))
+    Regression("y ~ z + w", data)
+    with pytest.raises(InputError, match="rank-deficient: column 'w'"):
+        Regression("y ~ x + z + w", data.assign(w=data.x + data.z))
 
 
 def test_a_bad_row_of_a_file_is_named_with_its_line(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
+from robust_dist.regression.datatree import row_labels
 from robust_dist.regression.formula import make_design
 from robust_dist.regression.frame import to_frame
 
@@ -29,6 +30,30 @@ def test_every_table_gives_the_same_design(data):
     np.testing.assert_array_equal(design.x[:, 1], DATA["n"])
     np.testing.assert_array_equal(design.x[:, 2], DATA["g"] == "b")
     np.testing.assert_array_equal(design.y, DATA["y"])
+
+
+def test_what_is_written_into_the_frame_later_is_not_fitted():
+    """The fit shares the frame's memory, but not its changes."""
+    data = pd.DataFrame(DATA)
+    regression = Regression("y ~ n", data)
+    data.loc[:, "n"] = -1
+    np.testing.assert_array_equal(regression._frame["n"], DATA["n"])
+
+
+@pytest.mark.parametrize(
+    ("index", "labels"),
+    [
+        (pd.RangeIndex(1, 7), [1, 2, 3, 4, 5, 6]),
+        (pd.Index([3, 1, 2, 9, 8, 7], dtype="Int64"), [3, 1, 2, 9, 8, 7]),
+        (pd.Index(list("pqrstu")), list("pqrstu")),
+        (pd.Index([0.5, 1, 2, 3, 4, 5]), ["0.5", "1.0", "2.0", "3.0", "4.0", "5.0"]),
+        (pd.Index(["a", 1, 2, 3, 4, 5], dtype=object), ["a", "1", "2", "3", "4", "5"]),
+    ],
+    ids=["range", "nullable", "text", "numbers", "mixed"],
+)
+def test_rows_are_named_by_whole_numbers_or_text(index, labels):
+    """As a file can hold them."""
+    assert list(row_labels(index)) == labels
 
 
 def test_missing_values_of_polars_are_missing():

@@ -9,6 +9,7 @@ from robust_dist import diagnostics
 from robust_dist._errors import InputError
 from robust_dist.datasets import load
 from robust_dist.regression import Regression, predict
+from robust_dist.regression.follow import thinning
 
 # --- groups -----------------------------------------------------------------------------------
 
@@ -180,6 +181,14 @@ def test_many_rows_thin_what_has_a_number_for_each(line, monkeypatch):
     assert dt["posterior"].sizes["draw"] == 100
     for group in ("log_likelihood", "posterior_predictive", "log_prior"):
         np.testing.assert_array_equal(dt[group]["draw"], np.arange(0, 100, 2))
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"), [(5_000, 4000), (50_000, 400), (200_000, 100), (1_000_000, 4)]
+)
+def test_draws_that_are_kept_by_row_take_bounded_memory(rows, kept):
+    """At most 2e7 numbers, and fewer where the data themselves are large."""
+    assert 4000 // thinning(4000, rows) == kept
 
 
 @pytest.mark.parametrize(

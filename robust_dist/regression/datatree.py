@@ -211,7 +211,7 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return coordinates and dimensions."""
     coords: dict[str, Any] = {
         "coefficient": list(design.coefficients),
-        "row": _labels(design.rows),
+        "row": row_labels(design.rows),
     }
     dims = {
         "beta": ["coefficient"],
@@ -238,7 +238,7 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
     return coords, dims
 
 
-def _labels(rows: pd.Index) -> np.ndarray | list[str]:
+def row_labels(rows: pd.Index) -> np.ndarray | list[str]:
     """Return the names of rows as a file can hold them: all whole numbers, or all text."""
     if pd.api.types.is_integer_dtype(rows.dtype):
         return rows.to_numpy(int)
