@@ -35,6 +35,7 @@ from numpyro.optim import Adam
 
 from robust_dist import GeneralRobust
 from robust_dist.many_rows import compensated, mean_log_density
+from robust_dist.optimize import init_to_robust
 
 COEFFICIENTS, BETA = 5, (1.0, -2.0, 0.5, 0.0, 3.0)
 ERROR_BAR, MEMORY_BAR, STUDENT_BAR, NORMAL_BAR = 0.05, 3.0, 1.1, 4.0
@@ -238,7 +239,8 @@ def parts(rows: int = 100_000, part: int = 2_000) -> Iterator[Row]:
 
     def variational() -> dict[str, Any]:
         model = make_model(ROBUST, part)
-        guide = AutoMultivariateNormal(model, init_scale=2 / rows**0.5)
+        start = init_to_robust(x[:part], y[:part], alpha="shape", scale=None, sigma="scale")
+        guide = AutoMultivariateNormal(model, init_loc_fn=start, init_scale=2 / rows**0.5)
         optimizer = Adam(lambda step: 0.02 / (1 + 0.005 * part**0.5 * step))
         svi = SVI(model, guide, optimizer, Trace_ELBO())
         result = svi.run(key, 6000, x, y, progress_bar=False)
