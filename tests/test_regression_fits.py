@@ -1,5 +1,6 @@
 """Fits of known and published data, and what is predicted from them, also from a file."""
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,8 @@ from robust_dist._errors import InputError
 from robust_dist.datasets import load
 from robust_dist.regression import Regression, predict
 from robust_dist.regression.follow import thinning
+from robust_dist.regression.loo import _density
+from robust_dist.regression.rows import row_law, row_parameters
 
 # --- groups -----------------------------------------------------------------------------------
 
@@ -201,3 +204,19 @@ def test_draws_that_are_kept_by_row_take_bounded_memory(rows, kept):
 def test_options_of_fits_are_checked(line, options, complaint):
     with pytest.raises(InputError, match=complaint):
         line.fit(**options)
+
+
+def test_weights_multiply_what_a_row_says():
+    """Both where the fit keeps it and where rows are left out of very many."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=30)
+    data = {"x": x, "y": 5e3 * (x + rng.normal(size=30)), "w": rng.uniform(0.5, 3, 30)}
+    regression = Regression("y ~ x", data, "normal", weights="w")
+    dt = regression.fit(method="laplace", draws=20, chains=1)
+    found = dt["log_likelihood"]["y"].values
+    with jax.enable_x64(True):
+        expected = data["w"] * row_law(dt, row_parameters(dt)).log_prob(data["y"])
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        _density(regression, dt, np.array([7, 3])), found[..., [7, 3]], rtol=1e-5
+    )
