@@ -37,6 +37,7 @@ def everything(d, x, q):
     return d.log_prob(x), d.cdf(x), d.log_cdf(x), d.log_sf(x), d.icdf(q)
 
 
+@pytest.mark.slow
 def test_equal_scales_are_the_symmetric_law(dtype):
     """To the last places: the formulas are the same."""
     parameters = np.array([1.3, 0.5, 2.0], dtype)
@@ -89,6 +90,7 @@ def test_two_piece_normal(dtype, errors, assert_below):
     np.testing.assert_allclose(d.entropy(), entropy, rtol=100 * eps)
 
 
+@pytest.mark.slow
 def test_functions_belong_together(dtype):
     """The cdf's slope is the density, on either side and at loc; the quantile inverts the cdf."""
     d = make(dtype, (np.array([0.0, 1.3, 2.5])[:, None], 0.5, 2.0, 5.0))

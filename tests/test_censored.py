@@ -243,6 +243,7 @@ def test_numpyros_left_censoring_reaches_the_lower_tail(dtype):
     assert relative([slope], [mp.npdf(at) / mp_sf(at)]) < 10 * RTOL[str(dtype)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapper", [LeftCensored, RightCensored])
 def test_is_numpyros_wrapper_in_all_else(wrapper):
     """Shapes, pytrees, jit, vmap, expand, draws and the refusal of a law without tails."""

@@ -287,6 +287,7 @@ def test_compare_prints_the_verdict_and_writes_each_posterior(capsys):
     assert set(document) >= {"verdict", "notes", "seed", "versions", "files"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compared")
 def test_fit_compares_if_asked(capsys):
     assert main(["fit", "stackloss", "--compare", "normal", "--quiet"]) == 0

@@ -924,6 +924,7 @@ def test_svi_of_a_latent_site(dtype):
     assert abs(result.params["z_auto_loc"] - 3) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [HMC, NUTS])
 def test_mcmc_takes_steps(kernel, dtype):
     """A few transitions: finite, inside the support, moving, and none a divergence at the end."""

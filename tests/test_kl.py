@@ -71,6 +71,7 @@ def truths() -> dict[tuple, float]:
         }
 
 
+@pytest.mark.slow
 def test_against_the_definition(dtype, truths):
     """1e-10 relative in float64 and 1e-5 in float32, as far as the format holds it.
 
@@ -168,6 +169,7 @@ def test_normal_and_subclass(dtype):
     assert jnp.isnan(bad)
 
 
+@pytest.mark.slow
 def test_registered_by_the_import_of_any_member():
     """Nothing else need be imported."""
     code = (

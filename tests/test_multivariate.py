@@ -152,6 +152,7 @@ def test_derivatives_of_log_prob(x64):
         np.testing.assert_allclose(exact(theta), jnp.stack(moved), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.3, 1.3, 4.0])
 def test_draws_follow_the_law(alpha, dtype):
     """Radius, direction and second moments; the key is fixed, one in a thousand would fail.
@@ -182,6 +183,7 @@ def test_draws_follow_the_law(alpha, dtype):
         assert abs(surprise.mean() - float(d.entropy())) < 5 * error
 
 
+@pytest.mark.slow
 def test_draws_move_along_the_implicit_derivative(dtype):
     """99 % of same-key draws, in alpha and in scale_tril (issue B's bars for the line)."""
     step, bound = {"float64": (1e-4, 1e-6), "float32": (1e-2, 5e-2)}[str(dtype)]

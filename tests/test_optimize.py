@@ -162,6 +162,7 @@ PRIORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRIORS)
 def test_the_adaptive_fit_is_stationary(name, x64):
     """All derivatives of the penalised log likelihood vanish, to sqrt(eps) of their size."""
@@ -353,6 +354,7 @@ def test_mistakes_are_named(call, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_mean_of_vectors(dtype):
     """Residuals of three numbers a row: one row far away is ignored as a whole."""
     rng = np.random.default_rng(0)

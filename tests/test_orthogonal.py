@@ -180,6 +180,7 @@ def test_hessian(dtype):
             np.testing.assert_allclose(found[:, row], difference, rtol=rtol, atol=atol)
 
 
+@pytest.mark.slow
 def test_hessian_at_two_is_that_next_to_it(dtype):
     """Two one-sided limits, either of which is finite; at 2 it is the upper one."""
     x = np.resize(np.array([0.2, 1.1, 3.0], dtype), 21)

@@ -73,6 +73,7 @@ print(time.process_time() - start)
     assert any(float(run(program)) <= 0.1 for _ in range(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["arviz_base", "numpyro", "arviz_base, numpyro.distributions"])
 def test_import_order_does_not_matter(first):
     """ArviZ registers a lazy numpyro, which a careless import would load by halves."""

@@ -81,6 +81,7 @@ def check(alpha, sigma, params):
     np.testing.assert_allclose(slopes, [1, -1, 2], atol=0.4)
 
 
+@pytest.mark.slow
 def test_parameters(data):
     """Minibatches recover each output's alpha, sigma and line; alpha stays inside its bounds."""
     params = run(lambda *_: None, *data, as_parameters)

@@ -173,6 +173,7 @@ def test_approximations_know_the_width_where_the_density_has_a_kink(method, monk
     np.testing.assert_allclose(draws.std((0, 1)), sd, rtol=0.25)
 
 
+@pytest.mark.slow
 def test_many_rows_thin_what_has_a_number_for_each(line, monkeypatch):
     from robust_dist.regression import follow
 

@@ -168,6 +168,7 @@ def test_derivatives_of_cdf_and_quantile_in_the_value(dtype):
     np.testing.assert_allclose(slope, jnp.exp(-d.log_prob(d.icdf(q))), rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "f",
     [
@@ -239,6 +240,7 @@ def test_draws_move_with_alpha_along_the_implicit_derivative(dtype):
         assert float(jnp.quantile(error, 0.99)) < bound
 
 
+@pytest.mark.slow
 def test_draws_are_the_quantiles_of_uniforms(dtype):
     """The table's interpolation error is far below what a test of 1e7 draws could see."""
     d = GeneralRobust(jnp.asarray([0.0, 0.5, 1.99, 4.0, np.inf], dtype))

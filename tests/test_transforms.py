@@ -117,6 +117,7 @@ def test_white_noise_is_white_in_cosines(dtype):
     assert cosines.log_prob(x).dtype == dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("transform", "shape"), [CASES[0], CASES[3], CASES[6]])
 def test_density_of_pixels(transform, shape, dtype):
     """It is the density of the coefficients, under jit and vmap too."""

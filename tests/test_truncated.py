@@ -310,6 +310,7 @@ def test_bad_parameters_raise(name, value, message):
         TruncatedGeneralRobust(**{**GOOD, name: value}, validate_args=True)
 
 
+@pytest.mark.slow
 def test_bad_parameters_give_nan(dtype):
     """In every function and at every point, below, inside and above what were the ends."""
 
@@ -328,6 +329,7 @@ def test_bad_parameters_give_nan(dtype):
         np.testing.assert_array_equal(np.isnan(value[..., 0]), False)
 
 
+@pytest.mark.slow
 def test_is_a_numpyro_distribution(dtype):
     """Batches, expands, passes through jit and vmap, and knows its support as a latent variable."""
     alpha = jnp.asarray([-2.0, 0.0, 1.5], dtype)
