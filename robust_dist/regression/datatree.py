@@ -238,8 +238,10 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
     return coords, dims
 
 
-def row_labels(rows: pd.Index) -> np.ndarray | list[str]:
+def row_labels(rows: pd.Index) -> pd.Index | np.ndarray | list[str]:
     """Return the names of rows as a file can hold them: all whole numbers, or all text."""
+    if isinstance(rows, pd.RangeIndex):
+        return rows  # written out, it would be copied for each group
     if pd.api.types.is_integer_dtype(rows.dtype):
         return rows.to_numpy(int)
     labels = rows.tolist()

@@ -1,5 +1,6 @@
 """Robust Bayesian regression: the object, and how it is fitted."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -226,6 +227,8 @@ class Regression:
         every = {name: np.asarray(value)[:, ::thin] for name, value in latent.items()}
         flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in every.items()}
         following = follow(keys[1], flat)
+        if rows >= MANY:
+            gc.collect()  # JAX leaves arrays as long as the data behind, in cycles
         say("writing the draws in the units of the data")
         dt = make_datatree(
             self.setting,
