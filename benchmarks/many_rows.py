@@ -211,7 +211,7 @@ def memory(rows: int) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def parts(rows: int = 100_000, part: int = 2_000) -> Iterator[Row]:
+def parts(rows: int = 100_000, part: int = 2_000, steps: int = 6_000) -> Iterator[Row]:
     """Compare HMCECS and SVI with NUTS on all rows."""
     x, y = map(jnp.asarray, data(rows))
     key = jax.random.key(0)
@@ -241,9 +241,13 @@ def parts(rows: int = 100_000, part: int = 2_000) -> Iterator[Row]:
         model = make_model(ROBUST, part)
         start = init_to_robust(x[:part], y[:part], alpha="shape", scale=None, sigma="scale")
         guide = AutoMultivariateNormal(model, init_loc_fn=start, init_scale=2 / rows**0.5)
-        optimizer = Adam(lambda step: 0.02 / (1 + 0.005 * part**0.5 * step))
-        svi = SVI(model, guide, optimizer, Trace_ELBO())
-        result = svi.run(key, 6000, x, y, progress_bar=False)
+
+        def step_size(step: jax.Array) -> jax.Array:
+            # as in docs/howto/minibatch_svi.md
+            return 0.02 / (1 + 0.005 * part**0.5 * jnp.maximum(step - steps // 10, 0))
+
+        svi = SVI(model, guide, Adam(step_size), Trace_ELBO())
+        result = svi.run(key, steps, x, y, progress_bar=False)
         return guide.sample_posterior(key, result.params, sample_shape=(2000,))
 
     truth = None

@@ -72,13 +72,13 @@ def decaying(steps: int, first: float = 0.02) -> Callable:
     return lambda step: first * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1)))
 
 
-def harmonic(batch: int) -> Callable:
-    """Return a step size that falls like 4/sqrt(batch)/step.
+def harmonic(batch: int, steps: int) -> Callable:
+    """Return a step size that falls like 4/sqrt(batch)/step, after a tenth of the steps to arrive.
 
     Adam divides gradients by their size, which is the minibatch's noise, so that a step of this
     size takes back some 1/step of the distance: every minibatch so far weighs about the same.
     """
-    return lambda step: 0.02 / (1 + 0.005 * batch**0.5 * step)
+    return lambda step: 0.02 / (1 + 0.005 * batch**0.5 * jnp.maximum(step - steps // 10, 0))
 
 
 def optimise(
@@ -169,7 +169,7 @@ def test_minibatches(record_property):
     guide = AutoNormal(
         regression(batch), init_loc_fn=init_to_robust(x[:2000], y[:2000]), init_scale=2 / rows**0.5
     )
-    params = optimise(guide, regression(batch), steps, x, y, size=harmonic(batch))
+    params = optimise(guide, regression(batch), steps, x, y, size=harmonic(batch, steps))
     # sites in alphabetical order, as ravel_pytree takes them
     names = ("alpha", "beta", "sigma")
     found = np.concatenate([np.ravel(params[f"{name}_auto_loc"]) for name in names])
