@@ -13,7 +13,6 @@ None of it needs to know the law. In float64 there is nothing to correct.
 """
 
 import functools
-import itertools
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -264,37 +263,38 @@ def _in_blocks(
 
     def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         smooth, rest, centre = primals
+        along_all, along_rows = tangents[0]
         # samplers ask for no derivative in the data, which would be as large as they are
         wanted = [
-            [place for place, tangent in enumerate(part) if not isinstance(tangent, SymbolicZero)]
-            for part in tangents[0]
+            i for i, tangent in enumerate(along_rows) if not isinstance(tangent, SymbolicZero)
         ]
 
-        def chosen(parts: Any) -> list[list[Any]]:
-            return [[part[i] for i in places] for part, places in zip(parts, wanted, strict=True)]
+        def chosen(by_row: list[Any]) -> list[Any]:
+            return [by_row[i] for i in wanted]
 
         def step(slopes: list[Array], block: Array) -> Any:
             start, value, mine = of_block(smooth, rest, centre, block)
-            here = (smooth[0], mine)
 
-            def of_wanted(parts: list[list[Array]]) -> Array:
-                filled = [list(part) for part in here]
-                for leaves, places, part in zip(filled, wanted, parts, strict=True):
-                    for place, leaf in zip(places, part, strict=True):
-                        leaves[place] = leaf
-                return value(*filled)
+            def of_wanted(of_all: list[Array], some: list[Array]) -> Array:
+                replaced = dict(zip(wanted, some, strict=True))
+                return value(of_all, [replaced.get(i, leaf) for i, leaf in enumerate(mine)])
 
-            found, (of_all, by_row) = jax.value_and_grad(of_wanted)(chosen(here))
+            slope_of = jax.value_and_grad(of_wanted, (0, 1))
+            found, (of_all, by_row) = slope_of(smooth[0], chosen(mine))
             slopes = [
                 lax.dynamic_update_slice(slope, cut(slope, start) + more, (start,))
                 for slope, more in zip(slopes, by_row, strict=True)
             ]
             return slopes, (found, of_all)
 
-        nothing = [jnp.zeros_like(leaf) for leaf in chosen(smooth)[1]]
+        nothing = [jnp.zeros_like(leaf) for leaf in chosen(smooth[1])]
         by_row, (values, of_all) = lax.scan(step, nothing, jnp.arange(count))
         slopes = [*(slope.sum(0) for slope in of_all), *by_row]
-        terms = map(jnp.vdot, slopes, itertools.chain(*chosen(tangents[0])))
+        terms = [
+            jnp.vdot(slope, tangent)
+            for slope, tangent in zip(slopes, [*along_all, *chosen(along_rows)], strict=True)
+            if not isinstance(tangent, SymbolicZero)
+        ]
         return _total(values), functools.reduce(operator.add, terms)
 
     total.defjvp(jvp, symbolic_zeros=True)

@@ -16,7 +16,7 @@ from robust_dist.many_rows import compensated
 from robust_dist.regression import state
 from robust_dist.regression.approximate import approximate, batch_size, mean_density
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
-from robust_dist.regression.follow import prepare, thinning
+from robust_dist.regression.follow import MANY, prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
 from robust_dist.regression.frame import to_frame
 from robust_dist.regression.likelihoods import find_likelihood
@@ -28,8 +28,6 @@ from robust_dist.regression.shard import shard
 from robust_dist.regression.standardize import standardize
 
 METHODS = ("nuts", "svi", "laplace", "map")
-MANY = 200_000
-"""rows from which on NUTS takes the chains in turns, and float32's rounding of the total counts"""
 
 
 class Regression:
@@ -203,6 +201,7 @@ class Regression:
         follow = prepare(self.model, self.data, self.sites, shape[0] * kept, thin)
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
+            # where chains go in turns, to save memory, and float32's rounding of the total counts
             model, many = self.model, rows >= MANY
             large = many or mesh is not None
             if many:

@@ -19,8 +19,8 @@ _ALPHAS = 4096
 """draws times alphas that are in memory at a time: each brings a table of its quantiles"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
-_MANY = 200_000
-"""rows beyond which that falls, since the data themselves take up the memory"""
+MANY = 200_000
+"""rows from which on the data themselves take up the memory, so that this falls"""
 
 
 class Following(NamedTuple):
@@ -40,7 +40,7 @@ def thinning(draws: int, rows: int) -> int:
 
 def _numbers(rows: int) -> float:
     """Return how many numbers a group with some for each row may hold."""
-    return _KEPT * min(1.0, _MANY / rows)
+    return _KEPT * min(1.0, MANY / rows)
 
 
 def prepare(
