@@ -63,14 +63,20 @@ print(len(jax.live_arrays()), jax.config.jax_enable_x64)
 
 
 def test_import_is_quick():
-    """At most 0.1 s on top of NumPyro in one of five tries: a busy machine only adds to it."""
+    """At most 0.1 s on top of NumPyro in one of five tries: a busy machine only adds to it.
+
+    That is for a machine on which NumPyro takes 1.7 s; on a slower one both take longer.
+    """
     program = f"""
-import time, numpyro
+import time
 start = time.process_time()
+import numpyro, numpyro.distributions
+middle = time.process_time()
 {NAMES}
-print(time.process_time() - start)
+print(middle - start, time.process_time() - middle)
 """
-    assert any(float(run(program)) <= 0.1 for _ in range(5))
+    tries = (map(float, run(program).split()) for _ in range(5))
+    assert any(ours <= 0.1 * max(1, numpyros / 1.7) for numpyros, ours in tries)
 
 
 @pytest.mark.slow

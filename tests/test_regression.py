@@ -16,6 +16,7 @@ from robust_dist.datasets import load
 from robust_dist.regression import Regression, checks
 from robust_dist.regression.formula import make_design
 from robust_dist.regression.likelihoods import find_likelihood
+from robust_dist.regression.model import make_data
 from robust_dist.regression.priors import default_priors
 from robust_dist.regression.standardize import least_absolute, standardize
 
@@ -162,15 +163,17 @@ def test_coordinates_change_the_units_and_nothing_else(formula):
     x = (design.x - coordinates.center) * (coordinates.unit / coordinates.scale)
     np.testing.assert_allclose(
         coordinates.coefficients(z) @ design.x.T,
-        coordinates.response(z @ x.T),
+        coordinates.response(z @ x.T, design),
         rtol=1e-12,  # rounding in double precision
         atol=1e-12,
     )
-    y = (design.y - coordinates.fitted) / coordinates.scale
-    np.testing.assert_allclose(coordinates.response(y), design.y, rtol=1e-12)
+    ((_, fitted),) = coordinates.fitted(design)
+    y = (design.y - fitted) / coordinates.scale
+    np.testing.assert_allclose(coordinates.response(y.copy(), design), design.y, rtol=1e-12)
     # what the sampler is given is rounded once
-    np.testing.assert_allclose(coordinates.x, x, rtol=2.0**-24, atol=1e-15)
-    np.testing.assert_allclose(coordinates.y, y, rtol=2.0**-24, atol=1e-15)
+    data = make_data(design, coordinates)
+    np.testing.assert_allclose(data["x"], x, rtol=2.0**-24, atol=1e-15)
+    np.testing.assert_allclose(data["y"], y, rtol=2.0**-24, atol=1e-15)
 
 
 def test_units_do_not_reach_the_sampler():

@@ -7,6 +7,7 @@ from robust_dist.diagnostics._blocks import Parameters, over_rows
 from robust_dist.diagnostics._loo import pareto_k_together
 from robust_dist.diagnostics._noise import sigma
 from robust_dist.diagnostics._words import listed
+from robust_dist.regression.rows import constants
 
 # Three times the mean of the hat values is the limit of Velleman & Welsch (1981); above 1/2 Huber
 # (1981) calls a row risky whatever the mean.
@@ -36,7 +37,7 @@ def leverage(dt: DataTree) -> DataArray:
     D. C. Hoaglin and R. E. Welsch, The hat matrix in regression and ANOVA, The American
     Statistician 32 (1978), 17-22.
     """
-    constant = dt["constant_data"].dataset
+    constant = constants(dt)
     root = np.sqrt(constant["weights"].values) if "weights" in constant else 1.0
     design = constant["x"].values * np.reshape(root / _row_sigma(dt), (-1, 1))
     # the columns' units must not decide what counts as zero

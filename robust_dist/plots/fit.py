@@ -20,6 +20,7 @@ from robust_dist.plots._style import (
     name_points,
     new_axes,
 )
+from robust_dist.regression.rows import constants
 
 # more error bars than this are a smear
 _BARS = 200
@@ -118,9 +119,9 @@ Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _draw_partial(ax: Axes, dt: DataTree, rows: _Rows, column: int, alone: bool) -> Points:
     """Draw the line of one predictor, the rest of the formula at its median."""
-    design = dt["constant_data"].dataset["x"]
-    name, response = str(design["coefficient"].values[column]), dt.attrs["response"]
-    x = design.values
+    name = str(dt["posterior"].dataset["coefficient"].values[column])
+    response = dt.attrs["response"]
+    x = constants(dt)["x"].values
     at = x[:, column]
     middle = np.median(x, axis=0)
     grid = np.linspace(at.min(), at.max(), 101)
@@ -151,7 +152,7 @@ def _draw_level(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
     """Draw the one level that all rows share, the rows in order."""
     at = np.arange(1.0, rows.y.size + 1)
     ends = at[[0, -1]]
-    level = _coefficients(dt)[:, :1] @ dt["constant_data"].dataset["x"].values[:1, :1]
+    level = _coefficients(dt)[:, :1] @ constants(dt)["x"].values[:1, :1]
     _draw_line(ax, ends, np.tile(level, (1, 2)))
     if rows.alike:
         _draw_band(ax, ends, rows.fitted[[0, -1]], rows.sigma[[0, -1]])

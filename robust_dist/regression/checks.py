@@ -25,7 +25,7 @@ def check_design(design: Design, data: pd.DataFrame) -> None:
             _check_columns(columns, data)
     for term in design.groups:
         _check_group(term, data)
-    n, p = design.x.shape
+    n, p = len(design.y), len(design.values)
     if np.ptp(design.y) == 0:
         raise InputError(f"the response '{design.response}' is constant: there is nothing to fit")
     if n == p:
@@ -45,9 +45,9 @@ def _check_finite(name: str, values: np.ndarray, data: pd.DataFrame) -> None:
 
 
 def _check_columns(columns: Columns, data: pd.DataFrame) -> None:
-    for name, values in zip(columns.coefficients, columns.x.T, strict=True):
+    for name, values in zip(columns.coefficients, columns.values, strict=True):
         _check_finite(name, values, data)
-    n, p = columns.x.shape
+    n, p = len(columns.values[0]), len(columns.values)
     if n < p:
         raise InputError(f"fewer rows ({n}) than coefficients ({p}); simplify the formula")
     _check_rank(columns)
@@ -67,15 +67,18 @@ def _check_group(term: GroupTerm, data: pd.DataFrame) -> None:
 
 def _check_rank(columns: Columns) -> None:
     """Refuse a column that the columns before it determine."""
-    least, most = columns.x.min(axis=0), columns.x.max(axis=0)
+    least, most = (
+        np.array([extreme(column) for column in columns.values], float)
+        for extreme in (np.min, np.max)
+    )
     size, constant = np.maximum(-least, most), least == most
     for column, name in enumerate(columns.coefficients):
         redundant = columns.intercept is not None and column != columns.intercept
         if size[column] == 0 or (constant[column] and redundant):
             raise InputError(f"column '{name}' of the design is constant; drop it from the formula")
     upper = np.zeros((0, size.size))
-    for start in range(0, len(columns.x), _BLOCK):
-        block = columns.x[start : start + _BLOCK] / size
+    for start in range(0, len(columns.values[0]), _BLOCK):
+        block = columns.matrix(slice(start, start + _BLOCK)) / size
         upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
     norm = np.linalg.norm(upper, axis=0)
     # what rounding leaves of a column that is an exact combination of those before it

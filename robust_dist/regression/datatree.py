@@ -1,5 +1,6 @@
 """From draws to an ArviZ DataTree in the user's units."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from xarray import DataTree
 
 from robust_dist import scale_from_orthogonal
 from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.follow import Following
+from robust_dist.regression.follow import MANY, Following, numbers
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.priors import Prior
 from robust_dist.regression.standardize import Standardization
@@ -67,13 +68,20 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     design, coordinates = setting.design, setting.coordinates
     following = draws.following
     chains = len(draws.posterior["beta_z"])
+    rows = len(design.y)
+    # the sampler's precision is enough, but not for a response far from 0 against its noise
+    small = np.float32 if rows >= MANY else float
+    reach = max(np.abs(fitted).max() for _, fitted in coordinates.fitted(design))
+    far = reach * np.finfo(np.float32).eps > 1e-3 * coordinates.scale
 
-    def by_chain(values: Any) -> np.ndarray:
-        values = np.asarray(values, float)
+    def by_chain(values: np.ndarray) -> np.ndarray:
         return values.reshape(chains, -1, *values.shape[1:])
 
+    def response(z: np.ndarray) -> np.ndarray:
+        return coordinates.response(z.astype(float if far else small, copy=False), design)
+
     # density in the user's units: y = fitted + scale * z; in place, since rows may be many
-    log_likelihood = np.array(following.log_likelihood, float)
+    log_likelihood = following.log_likelihood.astype(small, copy=False)
     log_likelihood -= np.log(coordinates.scale)
     if design.weights is not None:
         log_likelihood *= design.weights
@@ -81,11 +89,11 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
         "posterior": parameters(setting, draws.posterior),
         "log_likelihood": {"y": by_chain(log_likelihood)},
         "log_prior": _log_prior(setting, following.log_prior, by_chain),
-        "posterior_predictive": {"y": by_chain(coordinates.response(following.predictive))},
+        "posterior_predictive": {"y": by_chain(response(following.predictive))},
         "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
-        "prior_predictive": {"y": coordinates.response(following.prior_predictive)[None]},
+        "prior_predictive": {"y": response(following.prior_predictive)[None]},
         "observed_data": {"y": design.y},
-        "constant_data": _constants(design),
+        "constant_data": _constants(design, numbers(rows)),
     }
     if draws.statistics:
         groups["sample_stats"] = _statistics(draws.statistics)
@@ -113,7 +121,7 @@ def posterior_alone(setting: Setting, posterior: Mapping[str, Any]) -> DataTree:
     return arviz_base.from_dict(
         {
             "posterior": parameters(setting, posterior),
-            "constant_data": _constants(setting.design),
+            "constant_data": _constants(setting.design, math.inf),
         },
         coords=coords,
         dims=dims,
@@ -181,7 +189,7 @@ def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> di
     for site, density in values.items():
         name = site.removesuffix("_z")
         if not name.endswith("_offset"):
-            found[safe(name)] = by_chain(density) - np.log(units.get(name, 1.0))
+            found[safe(name)] = by_chain(density.astype(float)) - np.log(units.get(name, 1.0))
     return found
 
 
@@ -191,12 +199,12 @@ def _statistics(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return statistics
 
 
-def _constants(design: Design) -> dict[str, np.ndarray]:
-    """Return what the parameters meet in each row."""
-    found = {"x": design.x}
-    for name, columns in (("x_alpha", design.alpha), ("x_sigma", design.sigma)):
-        if columns is not None:
-            found[name] = columns.x
+def _constants(design: Design, most: float) -> dict[str, np.ndarray]:
+    """Return what the parameters meet in each row; no matrices if that takes more numbers."""
+    parts = {"x": design, "x_alpha": design.alpha, "x_sigma": design.sigma}
+    matrices = {name: columns for name, columns in parts.items() if columns is not None}
+    size = len(design.y) * sum(len(columns.values) for columns in matrices.values())
+    found = {name: columns.x for name, columns in matrices.items() if size <= most}
     for name in ("weights", "offset", "measurement_error"):
         values = getattr(design, name)
         if values is not None:

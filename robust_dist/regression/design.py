@@ -1,6 +1,7 @@
 """The numbers of a regression: what a formula and a table come to."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,21 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Columns:
-    """A design matrix with named columns, in the user's units and double precision."""
+    """A design matrix with named columns, in the user's units."""
 
-    x: np.ndarray
-    """the matrix, shape (n, p)"""
+    values: tuple[np.ndarray, ...]
+    """p columns of n numbers, of the types they came in: where one is a column of the user's table,
+    it is the table's own memory"""
     coefficients: tuple[str, ...]
+
+    @property
+    def x(self) -> np.ndarray:
+        """The matrix, shape (n, p), in double precision; made anew each time."""
+        return self.matrix()
+
+    def matrix(self, rows: Any = slice(None)) -> np.ndarray:
+        """Return rows of the matrix, given as a slice or positions."""
+        return np.column_stack([np.asarray(column[rows], float) for column in self.values])
 
     @property
     def intercept(self) -> int | None:

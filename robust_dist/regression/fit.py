@@ -70,7 +70,7 @@ class Regression:
         The NumPyro model, ``model(x, y=None, ...)``. It works in standardised units, so that single
         precision suffices; its sites without ``_z`` are in the user's.
     data
-        The keyword arguments of the model: ``MCMC(NUTS(reg.model), ...).run(key, **reg.data)``.
+        The keyword arguments of the model, JAX arrays: ``MCMC(NUTS(reg.model), ...).run(key, **reg.data)``.
     priors
         The priors by name; prints as a table.
     design
@@ -177,7 +177,9 @@ class Regression:
             ``constant_data`` and ``training_data``, in the user's units, with dimensions
             ``coefficient`` and ``row``. Where draws times rows exceed 2e7, the groups with a number
             for each row keep every so many draws only, and the attribute ``thinned`` says how many;
-            from 1e6 rows on some four draws in all.
+            from 1e6 rows on some four draws in all, in single precision where that resolves the
+            noise. ``constant_data`` does without ``x``, the design, where it would take as much
+            memory; whatever needs it makes it anew from ``training_data``.
         """
         for name, value in {"draws": draws, "warmup": warmup, "chains": chains}.items():
             if value < 1:

@@ -1,7 +1,10 @@
-"""What follows from the draws, compiled as one: pointwise densities, predictions and the prior."""
+"""What follows from the draws, compiled as one: pointwise densities, predictions and the prior.
+
+Rows are evaluated in blocks, so that what is computed on the way takes little memory.
+"""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,17 +17,18 @@ from numpyro.handlers import seed, substitute, trace
 
 PRIOR_DRAWS = 1000
 _AT_ONCE = 1_000_000
-"""draws times rows that are in memory at a time"""
+"""draws times rows of a block that are in memory at a time"""
 _ALPHAS = 4096
 """draws times alphas that are in memory at a time: each brings a table of its quantiles"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
 MANY = 200_000
-"""rows from which on the data themselves take up the memory, so that this falls"""
+"""rows from which on the data themselves take up the memory, so that this falls, and rows of a
+block"""
 
 
 class Following(NamedTuple):
-    """In the sampler's units; samples lead every shape."""
+    """In the sampler's units and single precision; samples lead every shape."""
 
     log_likelihood: np.ndarray
     predictive: np.ndarray
@@ -35,10 +39,10 @@ class Following(NamedTuple):
 
 def thinning(draws: int, rows: int) -> int:
     """Return of how many draws one is kept where there is a number for each row."""
-    return math.ceil(draws * rows / _numbers(rows))
+    return math.ceil(draws * rows / numbers(rows))
 
 
-def _numbers(rows: int) -> float:
+def numbers(rows: int) -> float:
     """Return how many numbers a group with some for each row may hold."""
     return _KEPT * min(1.0, MANY / rows)
 
@@ -62,10 +66,17 @@ def prepare(
         Of so many draws of the prior one is kept.
     """
     prior = _prior(model, sites)
-    one, alphas = _shapes(prior, data)
     rows = len(data["y"])
-    at_once = max(1, min(_AT_ONCE // rows, _ALPHAS // alphas))
-    before = max(1, min(-(-PRIOR_DRAWS // thin), int(_numbers(rows) / rows)))
+    blocks = list(_blocks(rows))
+    # in NumPy: each slice of a JAX array would be compiled
+    host = jax.tree.map(np.asarray, dict(data))
+
+    def part(some: slice) -> dict[str, Any]:
+        return jax.tree.map(lambda values: values[some], host)
+
+    one, alphas = _shapes(prior, part(blocks[0]))
+    at_once = max(1, min(_AT_ONCE // min(rows, MANY), _ALPHAS // alphas))
+    before = max(1, min(-(-PRIOR_DRAWS // thin), int(numbers(rows) / rows)))
 
     def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
         key, values = draw
@@ -75,32 +86,48 @@ def prepare(
         return law.log_prob(data["y"]), law.sample(key), log_prior
 
     @jax.jit
-    def run(key: Array, latent: Mapping[str, Array], data: Mapping[str, Any]) -> Any:
+    def run(
+        key: Array, block: ArrayLike, latent: Mapping[str, Array], data: Mapping[str, Any]
+    ) -> Any:
         keys = jax.random.split(key)
         draws = jax.vmap(lambda key: prior(key, data)[0])(jax.random.split(keys[1], before))
         # one pass over both: what a law compiles to is most of the time
         both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
-        values = (jax.random.split(keys[0], count + before), both)
-        return draws, _map(lambda draw: pointwise(draw, data), values, at_once)
+        each = jax.random.split(jax.random.fold_in(keys[0], block), count + before)
+        return draws, _map(lambda draw: pointwise(draw, data), (each, both), at_once)
 
     shapes = {name: jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for name, v in one.items()}
-    lowered = run.lower(jax.random.key(0), shapes, dict(data))
+    lowered = run.lower(jax.random.key(0), 0, shapes, part(blocks[0]))
     executor = ThreadPoolExecutor(1)
     compiled = executor.submit(lowered.compile)
     executor.shutdown(wait=False)
 
     def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
-        found = compiled.result()(key, dict(latent), dict(data))
-        draws, (log_likelihood, predictive, log_prior) = jax.tree.map(np.asarray, found)
+        call = compiled.result()
+        log_likelihood = np.empty((count, rows), np.float32)
+        predictive = np.empty((count, rows), np.float32)
+        prior_predictive = np.empty((before, rows), np.float32)
+        for number, some in enumerate(blocks):
+            draws, (density, response, log_prior) = call(key, number, dict(latent), part(some))
+            log_likelihood[:, some] = density[:count]
+            predictive[:, some], prior_predictive[:, some] = response[:count], response[count:]
         return Following(
-            log_likelihood[:count],
-            predictive[:count],
-            {name: values[:count] for name, values in log_prior.items()},
-            draws,
-            predictive[count:],
+            log_likelihood,
+            predictive,
+            {name: np.asarray(values[:count]) for name, values in log_prior.items()},
+            jax.tree.map(np.asarray, draws),
+            prior_predictive,
         )
 
     return follow
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """Yield blocks of the same length, the last of which reaches back into the one before."""
+    length = min(rows, MANY)
+    for start in range(0, rows, length):
+        last = min(start + length, rows)
+        yield slice(last - length, last)
 
 
 def _prior(model: Callable[..., None], sites: Sequence[str]) -> Callable[..., Any]:

@@ -187,7 +187,7 @@ def _make(
             f"offset() is no term of the formula '{formula}'; give the offset beside it"
         )
     return Design(
-        x=common.x,
+        values=common.values,
         coefficients=common.coefficients,
         y=_response(location.response, data),
         response=location.response.name,
@@ -203,9 +203,14 @@ def to_columns(common: Any) -> Columns:
     """Return formulae's common effects as named columns."""
     from formulae.utils import flatten_list
 
-    # as_dataframe would copy the matrix
     labels = flatten_list([term.labels for term in common.terms.values()])
-    return Columns(np.asarray(common.design_matrix, float), tuple(map(str, labels)))
+    columns: list[np.ndarray] = []
+    for term in common.terms.values():
+        if term.kind == "intercept":
+            columns.append(np.broadcast_to(1.0, len(term.data)))  # one number in memory
+        else:
+            columns.extend(np.reshape(term.data, (len(term.data), -1)).T)
+    return Columns(tuple(columns), tuple(map(str, labels)))
 
 
 def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
@@ -332,7 +337,7 @@ def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
             f"the response '{response.name}' is not numeric{example}; "
             "a regression needs a column of numbers on the left"
         )
-    return values.astype(float)
+    return np.asarray(values, float)
 
 
 def evaluate_new(

@@ -126,28 +126,33 @@ def alpha_of_link(value: ArrayLike) -> Array:
 
 
 def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
-    """Return the keyword arguments of the model, in single precision."""
-    data = {
-        "x": coordinates.x,
-        "y": coordinates.y,
-        "x_alpha": coordinates.alpha and coordinates.alpha.x,
-        "x_sigma": coordinates.sigma and coordinates.sigma.x,
-        "error": coordinates.error,
-        "weights": design.weights,
+    """Return the keyword arguments of the model, in single precision.
+
+    They are JAX arrays, so that nobody who computes with them has a copy of his own.
+    """
+
+    def single(values: np.ndarray | None) -> Array | None:
+        return None if values is None else jnp.asarray(values, jnp.float32)
+
+    data: dict[str, Any] = {
+        "x": single(coordinates.standardized(design)),
+        "y": single(coordinates.standardized_response(design)),
+        "error": single(coordinates.error),
+        "weights": single(design.weights),
     }
-    arguments: dict[str, Any] = {
-        name: np.asarray(values, np.float32) for name, values in data.items() if values is not None
-    }
+    if design.alpha and coordinates.alpha:
+        data["x_alpha"] = single(coordinates.alpha.standardized(design.alpha))
+    if design.sigma and coordinates.sigma:
+        data["x_sigma"] = single(coordinates.sigma.standardized(design.sigma))
     if design.groups:
         units = zip(design.groups, coordinates.group_units, strict=True)
-        arguments["group_x"] = {
-            term.name: np.asarray(term.x * (unit / coordinates.scale), np.float32)
-            for term, unit in units
+        data["group_x"] = {
+            term.name: single(term.x * (unit / coordinates.scale)) for term, unit in units
         }
-        arguments["group_index"] = {
-            term.name: term.index.astype(np.int32) for term in design.groups
+        data["group_index"] = {
+            term.name: jnp.asarray(term.index, jnp.int32) for term in design.groups
         }
-    return arguments
+    return {name: values for name, values in data.items() if values is not None}
 
 
 def _group_effects(

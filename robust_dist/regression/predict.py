@@ -16,6 +16,7 @@ from robust_dist.regression.frame import check_row_values, row_values, to_frame
 from robust_dist.regression.rows import (
     Effect,
     Rows,
+    constants,
     evaluate_rows,
     group_effects,
     row_law,
@@ -76,8 +77,8 @@ def predict(
     generator = np.random.default_rng(seed)
     effects: dict[str, np.ndarray] | None = None
     if new_data is None:
-        rows = rows_of(dt)
-        labels = dt["constant_data"].dataset["row"].values
+        rows = rows_of(constants(dt))
+        labels = dt["observed_data"].dataset["row"].values
     else:
         frame = to_frame(new_data)
         labels = frame.index.to_numpy()

@@ -30,7 +30,13 @@ from numpyro import distributions as dist
 from robust_dist._errors import InputError
 from robust_dist.regression.design import Columns, Design
 from robust_dist.regression.likelihoods import Likelihood
-from robust_dist.regression.standardize import Axes, Standardization, root_mean_square, spreads
+from robust_dist.regression.standardize import (
+    Axes,
+    Standardization,
+    column_spreads,
+    root_mean_square,
+    spreads,
+)
 
 type Prior = dist.Distribution | float
 
@@ -82,7 +88,7 @@ def default_priors(
     y = design.y if design.offset is None else design.y - design.offset
     middle = 0.0 if design.intercept is None else float(np.median(y))
     spread_y = spreads(y, middle)
-    width = 2.5 * _ratios(spread_y, spreads(design.x, coordinates.center))
+    width = 2.5 * _ratios(spread_y, column_spreads(design.values, coordinates.center))
     loc = np.zeros_like(width)
     if design.intercept is not None:
         loc[design.intercept] = middle
@@ -101,7 +107,7 @@ def default_priors(
         for name in likelihood.scales:
             priors[name] = dist.InverseGamma(2.0, 3.0 * coordinates.noise)
     for term in design.groups:
-        spread_x = spreads(term.x, np.median(term.x, axis=0))
+        spread_x = column_spreads(term.x.T, np.median(term.x, axis=0))
         slope = 2.5 * _ratios(spread_y, spread_x)
         constant = 2.5 * spread_y.max() / root_mean_square(term.x)
         sd = np.where(spread_x.max(axis=0) > 0, slope, constant)

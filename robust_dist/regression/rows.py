@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from numpyro.distributions import Distribution
-from xarray import DataTree
+from xarray import Dataset, DataTree
 
 from robust_dist import scale_from_orthogonal
+from robust_dist.regression import state
+from robust_dist.regression.formula import evaluate, to_columns
 from robust_dist.regression.likelihoods import find_likelihood
 
 # draws x rows of one block, of which a handful of arrays exist at a time
@@ -53,7 +55,7 @@ def row_parameters(dt: DataTree, rows: Any = slice(None)) -> dict[str, np.ndarra
         ``"scale_left"`` and ``"scale_right"``; each broadcasts against the shape (draws of all
         chains, rows). Offset, group-specific effects and measurement errors are included.
     """
-    return evaluate_rows(dt, rows_of(dt, rows))
+    return evaluate_rows(dt, rows_of(constants(dt), rows))
 
 
 def parameters_in_blocks(
@@ -61,9 +63,10 @@ def parameters_in_blocks(
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Yield some of these positions at a time, with :func:`row_parameters` of them."""
     block = max(1, _BLOCK // samples(dt))
+    data = constants(dt)
     for start in range(0, rows.size, block):
         some = rows[start : start + block]
-        yield some, row_parameters(dt, some)
+        yield some, evaluate_rows(dt, rows_of(data, some))
 
 
 def samples(dt: DataTree) -> int:
@@ -77,9 +80,27 @@ def row_law(dt: DataTree, parameters: dict[str, np.ndarray]) -> Distribution:
     return find_likelihood(dt.attrs["likelihood"]).row_law(**parameters)
 
 
-def rows_of(dt: DataTree, rows: Any = slice(None)) -> Rows:
-    """Return rows of the data that were fitted."""
+def constants(dt: DataTree) -> Dataset:
+    """Return ``constant_data``, with the design matrices that a fit of many rows does without.
+
+    They are made anew from the formulas and the columns in ``training_data``.
+    """
     data = dt["constant_data"].dataset
+    if "x" in data:
+        return data
+    formulas, frame = state.load(dt)
+    evaluated = evaluate(formulas, frame)
+    parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
+    matrices = {
+        f"x{name}": (("row", f"coefficient{name}"), to_columns(part.common).x)
+        for name, part in parts.items()
+        if part is not None
+    }
+    return data.assign(matrices)
+
+
+def rows_of(data: Dataset, rows: Any = slice(None)) -> Rows:
+    """Return some rows of these constants."""
 
     def of(name: str) -> np.ndarray | None:
         return data[name].values[rows] if name in data else None

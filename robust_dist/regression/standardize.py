@@ -13,6 +13,7 @@ precision. The map is affine and undone in double precision: it changes no resul
 the step size.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,22 +21,24 @@ import numpy as np
 from robust_dist._errors import InputError
 from robust_dist.regression.design import Columns, Design, GroupTerm
 
-# the starting fit needs no more rows than this
+# the starting fit needs no more rows than this, of which as many are in memory at a time
 _ROWS = 100_000
 
 
-def spreads(values: np.ndarray, center: np.ndarray | float) -> np.ndarray:
-    """Return the median and the mean absolute deviation of each column, the first axis.
+def spreads(values: np.ndarray, center: float) -> np.ndarray:
+    """Return the median and the mean absolute deviation.
 
     The first ignores outliers, but is zero where more than half of the values agree, as in an
     indicator column; the second is zero for constants only. Both are scaled to a Normal's sd.
     """
-    if values.ndim > 1:  # one column in memory at a time
-        centers = np.broadcast_to(center, values.shape[1:])
-        each = [spreads(column, middle) for column, middle in zip(values.T, centers, strict=True)]
-        return np.reshape(each, (-1, 2)).T
-    deviations = np.abs(values - center)
+    deviations = np.abs(values - np.float64(center))
     return np.array([1.4826 * np.median(deviations), 1.2533 * deviations.mean()])
+
+
+def column_spreads(columns: Iterable[np.ndarray], centers: np.ndarray) -> np.ndarray:
+    """Return both of each column, shape (2, p)."""
+    each = [spreads(column, middle) for column, middle in zip(columns, centers, strict=True)]
+    return np.reshape(each, (-1, 2)).T
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,15 @@ class Axes:
     unit: np.ndarray
     """the change of a coefficient for one unit of the sampler's, shape (p,)"""
     intercept: int | None
-    x: np.ndarray
-    """the standardised design, in single precision"""
+    spread: np.ndarray
+    """u, shape (p,); 1 for the intercept"""
+
+    def standardized(self, columns: Columns) -> np.ndarray:
+        """Return the design in the sampler's units, in single precision."""
+        found = np.empty((len(columns.values[0]), self.spread.size), np.float32)
+        for column, values in enumerate(columns.values):
+            found[:, column] = (values - self.center[column]) / self.spread[column]
+        return found
 
     def coefficients(self, z):  # type: ignore[no-untyped-def]
         """Return the user's coefficients of the sampler's, along the last axis.
@@ -72,10 +82,6 @@ class Standardization(Axes):
     """s, the median absolute residual of the fit"""
     noise: float
     """the user's unit of the scale parameter: s, or, with measurement errors, that per error"""
-    y: np.ndarray
-    """the standardised response, in single precision"""
-    fitted: np.ndarray
-    """the robust fit's value for each row, offset included"""
     error: np.ndarray | None
     """what multiplies the sampler's scale in each row"""
     alpha: Axes | None
@@ -86,12 +92,25 @@ class Standardization(Axes):
     """from 0, where effects are sampled in units of their standard deviation, to 1, in the
     sampler's; shape (k, levels)"""
 
-    def response(self, z: np.ndarray) -> np.ndarray:
-        """Return values of the response, rows along the last axis, in the user's units."""
-        y = np.array(z, float)
-        y *= self.scale
-        y += self.fitted
-        return y
+    def standardized_response(self, design: Design) -> np.ndarray:
+        """Return the response in the sampler's units, in single precision."""
+        z = np.empty(design.y.size, np.float32)
+        for some, fitted in self.fitted(design):
+            z[some] = (design.y[some] - fitted) / self.scale
+        return z
+
+    def response(self, z: np.ndarray, design: Design) -> np.ndarray:
+        """Put z, rows along the last axis, into the response's units in place, and return it."""
+        for some, fitted in self.fitted(design):
+            z[..., some] *= self.scale
+            z[..., some] += fitted
+        return z
+
+    def fitted(self, design: Design) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield some rows at a time, and the robust fit's value for each, offset included."""
+        for start in range(0, design.y.size, _ROWS):
+            some = slice(start, start + _ROWS)
+            yield some, _fitted(design, self.center, self.fit, some)
 
 
 def standardize(design: Design) -> Standardization:
@@ -108,14 +127,12 @@ def standardize(design: Design) -> Standardization:
     step = -(-design.y.size // _ROWS)
     sample = slice(None, None, step)
     coefficients = least_absolute(
-        (design.x[sample] - center) / spread / error[sample, None],
+        (design.matrix(sample) - center) / spread / error[sample, None],
         ((design.y - offset) / error)[sample],
     )
-    fitted = np.zeros_like(design.y) + offset
-    for column, values in enumerate(design.x.T):
-        fitted += (values - center[column]) * (coefficients[column] / spread[column])
-    residuals = design.y - fitted
-    skip = design.x.shape[1]
+    fit = coefficients / spread
+    residuals = design.y - _fitted(design, center, fit, slice(None))
+    skip = fit.size
     scale = _residual_scale(residuals, skip)
     if scale <= 1e-12 * np.abs(design.y).max():
         raise InputError(
@@ -129,15 +146,13 @@ def standardize(design: Design) -> Standardization:
     if design.measurement_error is not None:
         noise = _residual_scale(within / error, min(skip + levels, residuals.size // 2))
     return Standardization(
-        fit=coefficients / spread,
+        fit=fit,
         center=center,
         unit=scale / spread,
         intercept=design.intercept,
-        x=_standardized(design.x, center, spread),
+        spread=spread,
         scale=scale,
         noise=noise,
-        y=(residuals / scale).astype(np.float32),
-        fitted=fitted,
         error=None if design.measurement_error is None else error * (noise / scale),
         alpha=None if design.alpha is None else _axes(design.alpha, 0.0),
         # a Normal's standard deviation is 1.48 times its median absolute residual
@@ -157,12 +172,12 @@ def root_mean_square(x: np.ndarray) -> np.ndarray:
 
 def _center_and_spread(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
     """Return m and u of each column, 0 and 1 for the intercept."""
-    slopes = np.arange(columns.x.shape[1]) != columns.intercept
+    slopes = np.arange(len(columns.values)) != columns.intercept
     # without an intercept the columns cannot be shifted, only scaled
     center = np.zeros(slopes.size)
     if columns.intercept is not None:
-        center[slopes] = [np.median(column) for column in columns.x.T[slopes]]
-    spread, fallback = spreads(columns.x, center)
+        center[slopes] = [np.median(columns.values[place]) for place in np.flatnonzero(slopes)]
+    spread, fallback = column_spreads(columns.values, center)
     return center, np.where(slopes, np.where(spread > 0, spread, fallback), 1.0)
 
 
@@ -174,16 +189,18 @@ def _axes(columns: Columns, middle: float) -> Axes:
         center=center,
         unit=1 / spread,
         intercept=columns.intercept,
-        x=_standardized(columns.x, center, spread),
+        spread=spread,
     )
 
 
-def _standardized(x: np.ndarray, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Return the design in the sampler's units, with no copy of it in double precision."""
-    found = np.empty(x.shape, np.float32)
-    for column, values in enumerate(x.T):
-        found[:, column] = (values - center[column]) / spread[column]
-    return found
+def _fitted(design: Design, center: np.ndarray, fit: np.ndarray, rows: slice) -> np.ndarray:
+    """Return the robust fit's value for some rows, one column in memory at a time."""
+    fitted = np.zeros_like(design.y[rows])
+    if design.offset is not None:
+        fitted += design.offset[rows]
+    for column, values in enumerate(design.values):
+        fitted += (values[rows] - center[column]) * fit[column]
+    return fitted
 
 
 def _without_groups(

@@ -51,7 +51,7 @@ def load(dt: DataTree) -> tuple[dict[str, str], pd.DataFrame]:
             dataset[f"column_{i}"].values,
             None if levels is None else levels.values,
         )
-    return state["formulas"], pd.DataFrame(frame)
+    return state["formulas"], pd.DataFrame(frame, copy=False)
 
 
 def _encode(column: pd.Series) -> tuple[str, np.ndarray, np.ndarray | None]:
