@@ -70,7 +70,8 @@ class Regression:
         The NumPyro model, ``model(x, y=None, ...)``. It works in standardised units, so that single
         precision suffices; its sites without ``_z`` are in the user's.
     data
-        The keyword arguments of the model, JAX arrays: ``MCMC(NUTS(reg.model), ...).run(key, **reg.data)``.
+        The keyword arguments of the model, as JAX arrays:
+        ``MCMC(NUTS(reg.model), ...).run(key, **reg.data)``.
     priors
         The priors by name; prints as a table.
     design
