@@ -1,6 +1,6 @@
-"""The log density as one fused pass: value and all partials from one log and one exp.
+"""The log density as one fused pass: value and all partials from one logarithm.
 
-Each partial derivative written apart would make XLA evaluate log and exp once per reduction. Here
+Each partial derivative written apart would make XLA evaluate the logarithm once per reduction. Here
 one pass yields them together, and an ``optimization_barrier`` keeps them so. The notation is that
 of :mod:`robust_dist.loss`, with k = alpha/2; from it, with Phi(t) = (e^t - 1 - t)/t^2,
 
@@ -112,14 +112,13 @@ def derivatives(
     if lift is not None:
         one, factor = jnp.where(lift < 0, b, one), jnp.where(lift < 0, one, factor)
     log_sum = _log_sum(ratio, one, factor)
-    log = log_sum if lift is None else log_sum - lift
-    root = jnp.exp((0.25 * s) * (b * log))
     if hold:
-        # what is dear is evaluated once; all else is cheaper to repeat than to write to memory
-        log_sum, root = lax.optimization_barrier((log_sum, root))
-        log = log_sum if lift is None else log_sum - lift
+        # evaluated once; all else, even the exponential, is cheaper to repeat than to write down
+        log_sum = lax.optimization_barrier(log_sum)
+    log = log_sum if lift is None else log_sum - lift
     b_log = b * log
     z, w = k * log, (0.5 * s) * b_log
+    root = jnp.exp(0.5 * w)
     reach, e_w = ratio * root, root * root
     moment = reach * reach
     q = jnp.where(
@@ -180,7 +179,7 @@ def fuse(
         # Only what is asked for passes a barrier, behind which nothing is ever dropped; a barrier
         # each, so that one partial's memory is free for the next.
         terms = [lax.optimization_barrier(partial) * tangent for partial, tangent in asked]
-        return lax.optimization_barrier(value), functools.reduce(operator.add, terms)
+        return value, functools.reduce(operator.add, terms)
 
     log_p.defjvp(log_p_jvp, symbolic_zeros=True)
     return log_p
