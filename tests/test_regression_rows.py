@@ -148,16 +148,21 @@ def test_a_design_that_was_left_out_is_made_anew(formula, monkeypatch, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("level", "kind"), [(0.0, np.float32), (1e6, np.float64)])
-def test_rows_are_in_single_precision_where_it_resolves_the_noise(level, kind, monkeypatch):
-    regression = Regression("y ~ x", table(level), "normal")
+@pytest.mark.parametrize(
+    ("level", "unit", "kind"),
+    [(0.0, 1.0, np.float32), (1e6, 1.0, np.float64), (0.0, 1e25, np.float64)],
+)
+def test_rows_are_in_single_precision_where_it_resolves_the_noise(level, unit, kind, monkeypatch):
+    data = table(level)
+    data["y"] *= unit
+    regression = Regression("y ~ x", data, "normal")
     kept = made(regression)
     few_are_many(monkeypatch, N)
     dt = made(regression)
     for group in ("posterior_predictive", "prior_predictive"):
         assert kept[group]["y"].dtype == np.float64
         assert dt[group]["y"].dtype == kind
-        np.testing.assert_allclose(dt[group]["y"], kept[group]["y"], rtol=1e-6, atol=1e-5)
+        np.testing.assert_allclose(dt[group]["y"], kept[group]["y"], rtol=1e-6, atol=1e-5 * unit)
     assert dt["log_likelihood"]["y"].dtype == np.float32
     np.testing.assert_allclose(
         dt["log_likelihood"]["y"], kept["log_likelihood"]["y"], rtol=1e-6, atol=1e-5

@@ -69,10 +69,12 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     following = draws.following
     chains = len(draws.posterior["beta_z"])
     rows = len(design.y)
-    # the sampler's precision is enough, but not for a response far from 0 against its noise
+    # the sampler's precision is enough, but not for a response far from 0 against its noise, nor in
+    # units in which it overflows
     small = np.float32 if rows >= MANY else float
     reach = max(np.abs(fitted).max() for _, fitted in coordinates.fitted(design))
     far = reach * np.finfo(np.float32).eps > 1e-3 * coordinates.scale
+    far |= not 1e-20 < coordinates.scale < 1e20
 
     def by_chain(values: np.ndarray) -> np.ndarray:
         return values.reshape(chains, -1, *values.shape[1:])
