@@ -207,6 +207,17 @@ def test_options_of_fits_are_checked(line, options, complaint):
         line.fit(**options)
 
 
+def test_an_approximation_may_be_narrower_than_single_precision_in_the_users_units():
+    """Neighbours of 3e6 are 0.25 apart there."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=100)
+    data = {"x": x, "y": 3e6 + x + rng.normal(0, 0.1, 100)}
+    dt = Regression("y ~ x", data, "normal").fit(method="laplace", draws=200, chains=1)
+    intercept = dt["posterior"].dataset["beta"].values[..., 0]
+    assert abs(intercept.mean() - 3e6) < 0.05
+    np.testing.assert_allclose(intercept.std(), 0.01, rtol=0.3)
+
+
 def test_weights_multiply_what_a_row_says():
     """Both where the fit keeps it and where rows are left out of very many."""
     rng = np.random.default_rng(4)

@@ -109,7 +109,13 @@ def approximate(
         # of a singular Hessian, of which the zeros below tell
         warnings.simplefilter("ignore", UserWarning)
         draws = guide.sample_posterior(draw, params, sample_shape=shape)
-    if not all(np.ptp(value, axis=(0, 1)).all() for value in draws.values()):
+    # what is sampled; what follows from it, in the user's units, may be rounded to a single number
+    latent = [
+        name
+        for name, site in guide.prototype_trace.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    ]
+    if not all(np.ptp(draws[name], axis=(0, 1)).all() for name in latent):
         raise InputError(
             "the posterior has no peak with a curvature at its mode, so there is no Laplace "
             "approximation; use method 'nuts'"
