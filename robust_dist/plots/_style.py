@@ -38,7 +38,8 @@ def draw_rows(ax: Axes, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Pa
         norm=Normalize(0, 1),
         s=36 if y.size <= 200 else 18,
         edgecolors="black",
-        linewidths=0.6,
+        # of so many that they cover each other, edges alone would be seen
+        linewidths=0.6 if y.size <= _MANY else 0,
         zorder=3,
         # a vector file of a million points would be of no use
         rasterized=y.size > _MANY,
