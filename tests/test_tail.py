@@ -218,6 +218,21 @@ def test_moments_where_there_are_none():
     assert np.isnan(GeneralRobust(-1.0, validate_args=False).entropy())
 
 
+def test_moments_have_units():
+    """Of loc + scale X the spread is scale times that of X, and the entropy log(scale) more."""
+    alpha = np.array([0.5, 1.0, 2.0, 7.0])
+    one, law = GeneralRobust(alpha), GeneralRobust(alpha, -4.0, 3.0)
+    for found, expected in (
+        (law.mean, np.full(4, -4.0)),
+        (law.mode, np.full(4, -4.0)),
+        (law.variance, 9 * one.variance),
+        (law.kurtosis, one.kurtosis),
+        (law.mean_absolute_deviation(), 3 * one.mean_absolute_deviation()),
+        (law.entropy(), np.log(3) + one.entropy()),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
 def test_kurtosis_of_the_normal_and_a_heavier_law():
     assert abs(float(GeneralRobust(2.0).kurtosis)) < 1e-5
     assert float(GeneralRobust(1.0).kurtosis) > 1
