@@ -109,13 +109,8 @@ def approximate(
         # of a singular Hessian, of which the zeros below tell
         warnings.simplefilter("ignore", UserWarning)
         draws = guide.sample_posterior(draw, params, sample_shape=shape)
-    # what is sampled; what follows from it, in the user's units, may be rounded to a single number
-    latent = [
-        name
-        for name, site in guide.prototype_trace.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    ]
-    if not all(np.ptp(draws[name], axis=(0, 1)).all() for name in latent):
+    # what follows from the sites, in the user's units, may be rounded to a single number
+    if not all(np.ptp(draws[name], axis=(0, 1)).all() for name in _latent(guide.prototype_trace)):
         raise InputError(
             "the posterior has no peak with a curvature at its mode, so there is no Laplace "
             "approximation; use method 'nuts'"
@@ -141,14 +136,18 @@ def _guide(
     from numpyro.handlers import seed, trace
 
     one = jax.tree.map(lambda values: values[:1], dict(data))
-    sites = trace(seed(model, key)).get_trace(**one).values()
-    size = sum(
-        np.size(site["value"])
-        for site in sites
-        if site["type"] == "sample" and not site["is_observed"]
-    )
+    size = sum(map(np.size, _latent(trace(seed(model, key)).get_trace(**one)).values()))
     kind = AutoMultivariateNormal if size <= _CORRELATED else AutoDiagonalNormal
     return kind(model, init_loc_fn=origin, init_scale=min(0.1, 3 / len(data["y"]) ** 0.5))
+
+
+def _latent(traced: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the sites of a trace that are sampled."""
+    return {
+        name: site["value"]
+        for name, site in traced.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
 
 
 def _covariance(

@@ -67,10 +67,8 @@ def _check_group(term: GroupTerm, data: pd.DataFrame) -> None:
 
 def _check_rank(columns: Columns) -> None:
     """Refuse a column that the columns before it determine."""
-    least, most = (
-        np.array([extreme(column) for column in columns.values], float)
-        for extreme in (np.min, np.max)
-    )
+    least = np.array([column.min() for column in columns.values], float)
+    most = np.array([column.max() for column in columns.values], float)
     size, constant = np.maximum(-least, most), least == most
     for column, name in enumerate(columns.coefficients):
         redundant = columns.intercept is not None and column != columns.intercept

@@ -69,18 +69,15 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     following = draws.following
     chains = len(draws.posterior["beta_z"])
     rows = len(design.y)
-    # the sampler's precision is enough, but not for a response far from 0 against its noise, nor in
-    # units in which it overflows
+    # the sampler's precision is enough, and of many rows takes half the memory
     small = np.float32 if rows >= MANY else float
-    reach = max(np.abs(fitted).max() for _, fitted in coordinates.fitted(design))
-    far = reach * np.finfo(np.float32).eps > 1e-3 * coordinates.scale
-    far |= not 1e-20 < coordinates.scale < 1e20
+    kind = small if _single_resolves(design, coordinates) else float
 
     def by_chain(values: np.ndarray) -> np.ndarray:
         return values.reshape(chains, -1, *values.shape[1:])
 
     def response(z: np.ndarray) -> np.ndarray:
-        return coordinates.response(z.astype(float if far else small, copy=False), design)
+        return coordinates.response(z.astype(kind, copy=False), design)
 
     # density in the user's units: y = fitted + scale * z; in place, since rows may be many
     log_likelihood = following.log_likelihood.astype(small, copy=False)
@@ -115,6 +112,13 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
             kept = dt[name].to_dataset().assign_coords(draw=np.arange(count) * draws.thin)
             dt[name] = DataTree(kept)
     return dt
+
+
+def _single_resolves(design: Design, coordinates: Standardization) -> bool:
+    """Return whether float32 holds the response, and a thousandth of its noise."""
+    reach = max(np.abs(fitted).max() for _, fitted in coordinates.fitted(design))
+    scale = coordinates.scale
+    return 1e-20 < scale < 1e20 and reach * np.finfo(np.float32).eps <= 1e-3 * scale
 
 
 def posterior_alone(setting: Setting, posterior: Mapping[str, Any]) -> DataTree:

@@ -11,7 +11,7 @@ from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression import state
 from robust_dist.regression.datatree import safe
-from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
+from robust_dist.regression.formula import evaluate, evaluate_new
 from robust_dist.regression.frame import check_row_values, row_values, to_frame
 from robust_dist.regression.rows import (
     Effect,
@@ -124,8 +124,7 @@ def _new_rows(
     measurement_error: Any,
 ) -> tuple[Rows, dict[str, np.ndarray]]:
     """Return what the parameters meet in new rows, and the effects of their groups."""
-    formulas, training = state.load(dt)
-    evaluated: Evaluated = evaluate(formulas, training)
+    evaluated = evaluate(*state.load(dt))
     location, alpha, sigma, groups = evaluate_new(evaluated, frame)
     found = []
     effects: dict[str, np.ndarray] = {}

@@ -88,8 +88,7 @@ def constants(dt: DataTree) -> Dataset:
     data = dt["constant_data"].dataset
     if "x" in data:
         return data
-    formulas, frame = state.load(dt)
-    evaluated = evaluate(formulas, frame)
+    evaluated = evaluate(*state.load(dt))
     parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
     matrices = {
         f"x{name}": (("row", f"coefficient{name}"), to_columns(part.common).x)
