@@ -1,42 +1,56 @@
 """Approximations of the posterior: a Normal on the sampler's axes, by optimisation.
 
-``laplace`` puts it at the mode, with the curvature there; ``map`` is the mode alone. ``svi`` makes
-it as near to the posterior as the evidence lower bound can tell. If there are many rows, it looks
-at parts of them at a time, which finds the mean well, but the covariance only roughly, so noisy are
-such parts; the covariance is then the inverse curvature of all rows at this mean. Curvatures are
-those over a standard deviation to either side, since Laplace noise has none at a point.
+``map`` is the mode (:mod:`.modes`) alone; ``laplace`` is the Normal with the mode's place and the
+curvature there; ``svi`` is as near to the posterior as the evidence lower bound can tell. If there
+are many rows, ``svi`` looks at parts of them at a time, which finds the mean well, but the
+covariance only roughly, so noisy are such parts; the covariance is then the inverse curvature of
+all rows at this mean. Curvatures are those over a standard deviation to either side, since Laplace
+noise has none at a point.
+
+What a Normal is worth as an approximation is told by importance sampling: where the ratios of the
+posterior's density and its own have a tail that is too heavy (Pareto k above 0.7: Yao, Vehtari,
+Simpson and Gelman, Yes, but did it work?, ICML 2018), it is none.
 """
 
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from arviz_stats.base import array_stats
 from jax import Array, lax
 from numpyro.infer import SVI, Trace_ELBO, init_to_uniform
-from numpyro.infer.autoguide import (
-    AutoContinuous,
-    AutoDiagonalNormal,
-    AutoLaplaceApproximation,
-    AutoMultivariateNormal,
-)
+from numpyro.infer.autoguide import AutoContinuous, AutoDiagonalNormal, AutoMultivariateNormal
 from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
+from robust_dist.regression.modes import Axes, find_mode, sampler_axes, starts
 
 _PILOT = 20_000
-"""rows that tell the mean log density of all"""
+"""rows by which starts are judged, and that tell the mean log density of all"""
 BATCH = 4096
 """rows that a step of SVI looks at"""
-_STEPS = {"svi": 10_000, "laplace": 3_000, "map": 3_000}
+_STEPS = 10_000
 _BLOCKS = 20
 # of the width over which curvature is taken, each of which may shrink or widen it tenfold
 _SECANT_STEPS = 8
 # beyond, a full covariance has more numbers than a Normal without correlations is wrong
 _CORRELATED = 100
+_K = 0.7
+"""Pareto k beyond which importance sampling, and so the approximation, is not to be trusted"""
+_EVALUATIONS = 2e8
+"""draws times rows whose densities are compared with the approximation's, within 200 to 4,000"""
+
+
+class Approximation(NamedTuple):
+    """What an optimiser found."""
+
+    draws: dict[str, np.ndarray]
+    """of the sampled sites, shape (chains, draws, ...)"""
+    problems: tuple[str, ...]
+    """why it is not to be trusted, one sentence each"""
 
 
 def batch_size(method: str, rows: int) -> int | None:
@@ -45,22 +59,22 @@ def batch_size(method: str, rows: int) -> int | None:
 
 
 def approximate(
-    model: Callable[..., None],
-    part_model: Callable[..., None],
+    make: Callable[[float], Callable[..., None]],
+    sites: Sequence[str],
     method: str,
     key: Array,
     data: Mapping[str, Any],
     shape: tuple[int, int],
     progress: bool,
-) -> dict[str, Array]:
-    """Return draws of the sampled sites, of shape (chains, draws, ...).
+) -> Approximation:
+    """Return draws of the sampled sites, and what is wrong with them.
 
     Parameters
     ----------
-    model
-        Of all rows.
-    part_model
-        The same, each row of which stands for as many as the data have per row of a batch.
+    make
+        The model, of how many rows each row stands for.
+    sites
+        What it samples.
     method
         ``"svi"``, ``"laplace"`` or ``"map"``.
     key
@@ -68,7 +82,7 @@ def approximate(
     data
         The arguments of the model, all rows.
     shape
-        Of the draws.
+        Of the draws; of ``"map"`` there is one.
     progress
         Whether to show a progress bar on stderr.
 
@@ -77,14 +91,106 @@ def approximate(
     InputError
         If the posterior has no curvature at its mode.
     """
-    start, optimise, draw = jax.random.split(key, 3)
+    optimise, draw = jax.random.split(key)
+    svi = _variational(make, method, optimise, data, progress) if method == "svi" else None
+    with jax.enable_x64(True):
+        axes = sampler_axes(make(1.0), data, sites)
+        if svi is None:
+            mode = find_mode(axes, _starts(make, data, sites, axes.size))
+            center, problems = jnp.asarray(mode.vector), mode.problems
+        else:
+            center, problems = jnp.asarray(svi[0], float), ()
+        if method == "map":
+            return Approximation(_as_numpy(axes.constrain(center), 2), problems)
+        factor = None if svi is None else svi[1]
+        if factor is None:
+            factor = _inverse_curvature(lambda vector: -axes.density(vector), center)
+        noise = jax.random.normal(draw, (shape[0] * shape[1], axes.size), float)
+        # rounded to a single number, draws would be no approximation
+        if not bool(jnp.isfinite(factor).all() & (jnp.diag(factor) != 0).all()):
+            raise InputError(
+                "the posterior has no peak with a curvature at its mode, so there is no Laplace "
+                "approximation; use method 'nuts'"
+            )
+        vectors = center + noise @ jnp.asarray(factor, float).T
+        draws = lax.map(axes.constrain, vectors, batch_size=256)
+        problems += _mismatch(axes, vectors, noise, len(data["y"]), method)
+        return Approximation(
+            {name: v.reshape(*shape, *v.shape[1:]) for name, v in _as_numpy(draws, 0).items()},
+            problems,
+        )
+
+
+def _as_numpy(draws: Mapping[str, Array], axes: int) -> dict[str, np.ndarray]:
+    """Return draws in single precision, as a sampler's, with so many axes in front."""
+    lead = (None,) * axes
+    return {name: np.asarray(value, np.float32)[lead] for name, value in draws.items()}
+
+
+def _starts(
+    make: Callable[[float], Callable[..., None]],
+    data: Mapping[str, Any],
+    sites: Sequence[str],
+    size: int,
+) -> np.ndarray:
+    """Return where to climb from: of many rows the mode of some of them alone."""
+    rows = len(data["y"])
+    if rows <= _PILOT:
+        return starts(size)
+    step = -(-rows // _PILOT)
+    part = jax.tree.map(lambda values: values[::step], dict(data))
+    pilot = sampler_axes(make(rows / len(part["y"])), part, sites)
+    return find_mode(pilot, starts(size)).vector[None]
+
+
+def _mismatch(axes: Axes, vectors: Array, noise: Array, rows: int, method: str) -> tuple[str, ...]:
+    """Return a sentence if the draws are not of the posterior, by Pareto-smoothed weights."""
+    count = int(np.clip(_EVALUATIONS / rows, 200, 4000))
+    density = lax.map(axes.density, vectors[:count], batch_size=max(1, 1_000_000 // rows))
+    ratios = np.asarray(density + 0.5 * (noise[:count] ** 2).sum(axis=1))
+    if not np.isfinite(ratios).all():
+        k = np.inf
+    elif len(ratios) < 100 or np.ptp(ratios) == 0:
+        return ()  # too few for a tail
+    else:
+        k = float(array_stats.psislw(ratios - ratios.max())[1])
+    if k <= _K:
+        return ()
+    return (
+        f"the approximation by '{method}' is not the posterior: Pareto k of its importance ratios "
+        f"is {k:.2f}, above {_K}; use method 'nuts'",
+    )
+
+
+def mean_density(
+    make: Callable[[float], Callable[..., None]],
+    sites: Sequence[str],
+    key: Array,
+    data: Mapping[str, Any],
+) -> float:
+    """Return about the mean log density of a row, at the mode of some of the rows."""
+    step = -(-len(data["y"]) // _PILOT)
+    part = jax.tree.map(lambda values: values[::step], dict(data))
+    mode = approximate(make, sites, "map", key, part, (1, 1), False).draws
+    return mean_log_density(make(1.0), {name: value[0, 0] for name, value in mode.items()}, **part)
+
+
+def _variational(
+    make: Callable[[float], Callable[..., None]],
+    method: str,
+    key: Array,
+    data: Mapping[str, Any],
+    progress: bool,
+) -> tuple[Array, Array | None]:
+    """Return the mean of the nearest Normal, and its covariance's factor where all rows tell it."""
+    start, optimise = jax.random.split(key)
     rows = len(data["y"])
     batch = batch_size(method, rows)
-    guide = _guide(part_model, method, start, data)
-    steps = _STEPS[method]
+    model = make(rows / (batch or rows))
+    guide = _guide(model, start, data)
     # from steps as wide as the axes are to a hundredth of the posterior's width and less
-    optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / steps))
-    svi = SVI(part_model, guide, optimizer, Trace_ELBO())
+    optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / _STEPS))
+    svi = SVI(model, guide, optimizer, Trace_ELBO())
     arrays = jax.tree.map(jnp.asarray, dict(data))
 
     def part(key: Array, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -98,46 +204,24 @@ def approximate(
         return lax.scan(lambda s, key: svi.update(s, **part(key, arrays)), state, keys)[0]
 
     state = svi.init(start, **part(start, arrays))
-    for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, steps // _BLOCKS)), progress):
+    for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, _STEPS // _BLOCKS)), progress):
         state = block(state, keys, arrays)
     params = svi.get_params(state)
     if batch is not None and isinstance(guide, AutoMultivariateNormal):
-        params |= _covariance(model, start, arrays, params)
-    if method == "map":
-        return {name: value[None, None] for name, value in guide.median(params).items()}
-    with warnings.catch_warnings():
-        # of a singular Hessian, of which the zeros below tell
-        warnings.simplefilter("ignore", UserWarning)
-        draws = guide.sample_posterior(draw, params, sample_shape=shape)
-    # what follows from the sites, in the user's units, may be rounded to a single number
-    if not all(np.ptp(draws[name], axis=(0, 1)).all() for name in _latent(guide.prototype_trace)):
-        raise InputError(
-            "the posterior has no peak with a curvature at its mode, so there is no Laplace "
-            "approximation; use method 'nuts'"
-        )
-    return draws
+        return params["auto_loc"], None
+    law = guide.get_posterior(params)
+    factor = law.scale_tril if isinstance(guide, AutoMultivariateNormal) else None
+    return law.mean, jnp.diag(law.variance**0.5) if factor is None else factor
 
 
-def mean_density(model: Callable[..., None], key: Array, data: Mapping[str, Any]) -> float:
-    """Return about the mean log density of a row, at the mode of some of the rows."""
-    step = -(-len(data["y"]) // _PILOT)
-    some = jax.tree.map(lambda values: values[::step], dict(data))
-    mode = approximate(model, model, "map", key, some, (1, 1), False)
-    return mean_log_density(model, {name: value[0, 0] for name, value in mode.items()}, **some)
-
-
-def _guide(
-    model: Callable[..., None], method: str, key: Array, data: Mapping[str, Any]
-) -> AutoContinuous:
+def _guide(model: Callable[..., None], key: Array, data: Mapping[str, Any]) -> AutoContinuous:
     """Return the family of Normals to choose from, at first around the robust fit."""
-    origin = init_to_uniform(radius=0.01)
-    if method != "svi":
-        return AutoLaplaceApproximation(model, init_loc_fn=origin, hessian_fn=_curvature)
     from numpyro.handlers import seed, trace
 
     one = jax.tree.map(lambda values: values[:1], dict(data))
     size = sum(map(np.size, _latent(trace(seed(model, key)).get_trace(**one)).values()))
     kind = AutoMultivariateNormal if size <= _CORRELATED else AutoDiagonalNormal
+    origin = init_to_uniform(radius=0.01)
     return kind(model, init_loc_fn=origin, init_scale=min(0.1, 3 / len(data["y"]) ** 0.5))
 
 
@@ -150,54 +234,31 @@ def _latent(traced: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _covariance(
-    model: Callable[..., None], key: Array, arrays: Mapping[str, Any], params: Mapping[str, Array]
-) -> dict[str, Array]:
-    """Return the Cholesky factor of the covariance at the mean, nothing if there is none."""
-    guide = AutoLaplaceApproximation(model, hessian_fn=_curvature)
-    svi = SVI(model, guide, Adam(0.1), Trace_ELBO())
-    svi.init(key, **arrays)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        factor = guide.get_transform({"auto_loc": params["auto_loc"]}).scale_tril
-    return {"auto_scale_tril": factor} if bool((jnp.diag(factor) > 0).all()) else {}
-
-
-def _curvature(potential: Callable[[Array], Array], at: Array) -> Array:
-    r"""Return H, the second derivatives over a standard deviation of the Normal that they make.
+def _inverse_curvature(potential: Callable[[Array], Array], center: Array) -> Array:
+    r"""Return L, with L L^T the inverse of H, the curvature over a standard deviation.
 
     With H^-1 = L L^T, the potential's gradient g and the unit vectors e_k,
 
     .. math:: L^T H L e_k = L^T \bigl(g(\mu + L e_k) - g(\mu - L e_k)\bigr) / 2 = e_k .
 
     It is the mean curvature under that Normal as far as a cubature of 2 d points can tell, which
-    a variational Normal has, and the Hessian where that is constant.
+    a variational Normal has, and the Hessian where that is constant. Zeros if there is no peak.
     """
-    slope = jax.grad(potential)
-
-    def rise(step: Array) -> Array:
-        return 0.5 * (slope(at + step) - slope(at - step))
+    slope = jax.jit(jax.grad(potential))
 
     def seen(factor: Array) -> Array:
         # one after the other: all together would hold the data as often as there are parameters
-        product = lax.map(rise, factor.T) @ factor
+        rises = [0.5 * (slope(center + step) - slope(center - step)) for step in factor.T]
+        product = jnp.stack(rises) @ factor
         return 0.5 * (product + product.T)
 
-    def improve(_: int, factor: Array) -> Array:
+    factor = jnp.eye(center.size, dtype=center.dtype) * 1e-2
+    for _ in range(_SECANT_STEPS):
         values, axes = jnp.linalg.eigh(seen(factor))
-        return factor @ (axes / jnp.sqrt(jnp.clip(values, 1e-2, 1e2)))
-
-    @jax.jit
-    def search() -> tuple[Array, Array]:
-        start = jnp.eye(at.size, dtype=at.dtype) * 1e-2
-        factor = lax.fori_loop(0, _SECANT_STEPS, improve, start)
-        return factor, jnp.linalg.eigvalsh(seen(factor))
-
-    factor, values = search()
-    if not bool((values > 0.1).all()):
+        factor = factor @ (axes / jnp.sqrt(jnp.clip(values, 1e-2, 1e2)))
+    if not bool((jnp.linalg.eigvalsh(seen(factor)) > 0.1).all()):
         return jnp.zeros_like(factor)  # no peak, however far one looks
-    inverse = jnp.linalg.inv(factor)
-    return inverse.T @ inverse
+    return factor
 
 
 def _with_bar(blocks: Any, progress: bool) -> Any:

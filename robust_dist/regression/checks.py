@@ -6,9 +6,7 @@ import pandas as pd
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression.design import Columns, Design, GroupTerm
-
-# rows that are copied at a time
-_BLOCK = 100_000
+from robust_dist.regression.span import dependent_columns, triangular
 
 
 def check_design(design: Design, data: pd.DataFrame) -> None:
@@ -74,13 +72,8 @@ def _check_rank(columns: Columns) -> None:
         redundant = columns.intercept is not None and column != columns.intercept
         if size[column] == 0 or (constant[column] and redundant):
             raise InputError(f"column '{name}' of the design is constant; drop it from the formula")
-    upper = np.zeros((0, size.size))
-    for start in range(0, len(columns.values[0]), _BLOCK):
-        block = columns.matrix(slice(start, start + _BLOCK)) / size
-        upper = np.linalg.qr(np.vstack([upper, block]), mode="r")
-    norm = np.linalg.norm(upper, axis=0)
-    # what rounding leaves of a column that is an exact combination of those before it
-    dependent = np.flatnonzero(np.abs(np.diag(upper)) <= 1e-12 * norm)
+    # a column that is an exact combination of those before it
+    dependent = dependent_columns(triangular(columns.blocks(), size.size))
     if dependent.size:
         raise InputError(
             f"the design is rank-deficient: column '{columns.coefficients[dependent[0]]}' is a "

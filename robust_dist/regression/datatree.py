@@ -1,5 +1,6 @@
 """From draws to an ArviZ DataTree in the user's units."""
 
+import json
 import math
 import warnings
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ from robust_dist import scale_from_orthogonal
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.follow import MANY, Following, numbers
 from robust_dist.regression.likelihoods import Likelihood
-from robust_dist.regression.priors import Prior
-from robust_dist.regression.standardize import Standardization
+from robust_dist.regression.model import uncentered
+from robust_dist.regression.priors import Priors, joined
+from robust_dist.regression.standardize import Axes, Standardization
 
 # NumPyro's names for what ArviZ calls otherwise, as in arviz_base.from_numpyro
 _STATISTICS = {
@@ -41,7 +43,7 @@ class Setting(NamedTuple):
     design: Design
     coordinates: Standardization
     likelihood: Likelihood
-    priors: Mapping[str, Prior]
+    priors: Priors
 
 
 class Draws(NamedTuple):
@@ -67,7 +69,7 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     """
     design, coordinates = setting.design, setting.coordinates
     following = draws.following
-    chains = len(draws.posterior["beta_z"])
+    chains = len(next(iter(draws.posterior.values())))
     rows = len(design.y)
     # the sampler's precision is enough, and of many rows takes half the memory
     small = np.float32 if rows >= MANY else float
@@ -87,7 +89,6 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     groups = {
         "posterior": parameters(setting, draws.posterior),
         "log_likelihood": {"y": by_chain(log_likelihood)},
-        "log_prior": _log_prior(setting, following.log_prior, by_chain),
         "posterior_predictive": {"y": by_chain(response(following.predictive))},
         "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
         "prior_predictive": {"y": response(following.prior_predictive)[None]},
@@ -106,6 +107,9 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
             dims=dims,
             attrs={"/": {**_attributes(setting), **attributes}},
         )
+    # by itself: one number each, whatever the parameters' dimensions are
+    log_prior = {"log_prior": _log_prior(setting, following.log_prior, by_chain)}
+    dt["log_prior"] = arviz_base.from_dict(log_prior)["log_prior"]
     if draws.thin > 1:
         for name in ("log_likelihood", "log_prior", "posterior_predictive"):
             count = dt[name].sizes["draw"]
@@ -139,16 +143,17 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     """Return the parameters in the user's units and double precision."""
     design, coordinates, likelihood, _ = setting
     draws = {name: np.asarray(values, float) for name, values in draws.items()}
-    found = {"beta": coordinates.coefficients(draws["beta_z"])}
-    for name, axes in (("beta_alpha", coordinates.alpha), ("beta_sigma", coordinates.sigma)):
-        if axes is not None:
-            found[name] = axes.coefficients(draws[f"{name}_z"])
+    found = {
+        part: _axes(coordinates)[part].coefficients(joined(draws, blocks))
+        for part, blocks in setting.priors.blocks.items()
+    }
     for name in likelihood.scales:
         if f"{name}_z" in draws:
             found[name] = coordinates.noise * draws[f"{name}_z"]
     if likelihood.shape in draws:
         found[likelihood.shape] = draws[likelihood.shape]
     found |= _paper_scale(setting, found)
+    effects: dict[str, np.ndarray] = {}
     for term, unit, centering in zip(
         design.groups, coordinates.group_units, coordinates.centering, strict=True
     ):
@@ -158,9 +163,21 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
             found[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
         else:
             sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"]) / unit
-        effects = unit[:, None] * sd[..., None] ** (1 - centering) * offset
-        found[_name(term)] = _of_effects(term, effects, -2)
+        effects[term.name] = unit[:, None] * sd[..., None] ** (1 - centering) * offset
+    effects = uncentered(effects, design.groups, coordinates.group_centers)
+    for term in design.groups:
+        found[_name(term)] = _of_effects(term, effects[term.name], -2)
     return found
+
+
+def _axes(coordinates: Standardization) -> dict[str, Axes]:
+    """Return the coordinates of each linear predictor, by the name of its coefficients."""
+    parts = {
+        "beta": coordinates,
+        "beta_alpha": coordinates.alpha,
+        "beta_sigma": coordinates.sigma,
+    }
+    return {name: axes for name, axes in parts.items() if axes is not None}
 
 
 def _paper_scale(setting: Setting, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -176,27 +193,39 @@ def _paper_scale(setting: Setting, found: Mapping[str, np.ndarray]) -> dict[str,
 
 
 def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> dict[str, np.ndarray]:
-    """Return the log density of each parameter's prior, in the user's units.
+    """Return the log density of each prior, of all its elements together, in the user's units.
 
     Without that of group-specific effects, which is part of the model and not of what is assumed.
     """
     coordinates = setting.coordinates
-    units = {
-        "beta": coordinates.unit,
-        "beta_alpha": coordinates.alpha and coordinates.alpha.unit,
-        "beta_sigma": coordinates.sigma and coordinates.sigma.unit,
-        **dict.fromkeys(setting.likelihood.scales, coordinates.noise),
+    # the logarithm of what a unit of the sampler's is in the user's
+    volumes = {
+        **dict.fromkeys(setting.likelihood.scales, np.log(coordinates.noise)),
         **{
-            f"{term.name}_sigma": unit.prod()
+            f"{term.name}_sigma": np.log(unit).sum()
             for term, unit in zip(setting.design.groups, coordinates.group_units, strict=True)
         },
     }
+    for part, blocks in setting.priors.blocks.items():
+        axes = _axes(coordinates)[part]
+        for block in blocks:
+            volumes[block.name] = _log_volume(axes, list(block.columns))
     found = {}
     for site, density in values.items():
         name = site.removesuffix("_z")
-        if not name.endswith("_offset"):
-            found[safe(name)] = by_chain(density.astype(float)) - np.log(units.get(name, 1.0))
+        if name.endswith("_offset"):
+            continue
+        joint = np.asarray(density, float).reshape(len(density), -1).sum(axis=1)
+        found[safe(name)] = by_chain(joint) - volumes.get(name, 0.0)
     return found
+
+
+def _log_volume(axes: Axes, columns: list[int]) -> float:
+    """Return the logarithm of the determinant of the map from the sampler's coefficients."""
+    matrix = axes.transform[np.ix_(columns, columns)]
+    size = np.linalg.norm(matrix, axis=1)
+    volume = np.linalg.slogdet(matrix / size[:, None])[1] + np.log(size * axes.scale).sum()
+    return float(volume)
 
 
 def _statistics(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -273,6 +302,14 @@ def _attributes(setting: Setting) -> dict[str, Any]:
         "numpyro_version": version("numpyro"),
         "robust_dist_version": version("robust-dist"),
         **fixed,
+        "group_centers": json.dumps(
+            {
+                term.name: center
+                for term, center in zip(
+                    setting.design.groups, setting.coordinates.group_centers, strict=True
+                )
+            }
+        ),
     }
 
 

@@ -1,10 +1,14 @@
 """The numbers of a regression: what a formula and a table come to."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+# rows that are copied at a time
+BLOCK = 100_000
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,9 @@ class Columns:
     """p columns of n numbers, of the types they came in: where one is a column of the user's table,
     it is the table's own memory"""
     coefficients: tuple[str, ...]
+    factor: np.ndarray = field(kw_only=True, default_factory=lambda: np.zeros((0, 0)))
+    """the triangular factor of the columns, their predictors winsorised (:mod:`.span`); empty
+    where nobody asks for coordinates"""
 
     @property
     def x(self) -> np.ndarray:
@@ -24,6 +31,11 @@ class Columns:
     def matrix(self, rows: Any = slice(None)) -> np.ndarray:
         """Return rows of the matrix, given as a slice or positions."""
         return np.column_stack([np.asarray(column[rows], float) for column in self.values])
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the matrix, some rows at a time."""
+        for start in range(0, len(self.values[0]), BLOCK):
+            yield self.matrix(slice(start, start + BLOCK))
 
     @property
     def intercept(self) -> int | None:
@@ -43,6 +55,8 @@ class GroupTerm:
     """the names of the k columns; one but for categorical x"""
     group: str
     levels: tuple[str, ...]
+    numeric: bool
+    """whether x is a number, not indicators of a category"""
     index: np.ndarray
     """the level of each row, shape (n,); beyond the last for levels that were not there"""
 
@@ -64,3 +78,5 @@ class Design(Columns):
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
     measurement_error: np.ndarray | None = None
+    problems: tuple[str, ...] = ()
+    """what the user should know of the formula, a sentence each"""

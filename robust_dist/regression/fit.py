@@ -3,6 +3,7 @@
 import gc
 import json
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from xarray import DataArray, DataTree
 from robust_dist._errors import InputError
 from robust_dist.many_rows import compensated
 from robust_dist.regression import state
-from robust_dist.regression.approximate import approximate, batch_size, mean_density
+from robust_dist.regression.approximate import approximate, mean_density
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
 from robust_dist.regression.follow import MANY, prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
@@ -22,8 +23,9 @@ from robust_dist.regression.frame import to_frame
 from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.model import make_data, make_model
 from robust_dist.regression.nuts import run, sampler
+from robust_dist.regression.own_priors import Prior, choose
 from robust_dist.regression.predict import predict
-from robust_dist.regression.priors import Prior, choose_priors
+from robust_dist.regression.priors import choose_priors
 from robust_dist.regression.shard import shard
 from robust_dist.regression.standardize import standardize
 
@@ -49,9 +51,10 @@ class Regression:
         ``"general_robust"``, ``"student_t"``, ``"normal"``, ``"laplace"``, ``"cauchy"`` or
         ``"asymmetric_general_robust"``.
     priors
-        NumPyro distributions, in the user's units, in place of some of the default priors; that of
-        ``"beta"`` has one element per coefficient or a single one for all. A number fixes the
-        parameter.
+        NumPyro distributions, in the user's units, in place of some of the default priors, by the
+        name of a coefficient (``"income"``, ``"Intercept"``, ``"beta_sigma[income]"``) or another
+        parameter (``"sigma"``, ``"alpha"``); ``"beta"`` means all slopes, with one element each or
+        a single one for all. A number fixes a parameter that is no coefficient.
     alpha
         Short for ``priors={"alpha": alpha}``: a number, or a distribution.
     weights
@@ -115,16 +118,15 @@ class Regression:
         for part in ("alpha", "sigma"):
             if getattr(self.design, part) and part not in self.likelihood.formulas:
                 raise InputError(f"the likelihood '{likelihood}' has no {part} to give a formula")
-        self.coordinates = standardize(self.design)
-        self.priors = choose_priors(
-            self.design,
-            self.coordinates,
-            self.likelihood,
-            {**(priors or {}), **({} if alpha is None else {"alpha": alpha})},
-        )
+        given = {**(priors or {}), **({} if alpha is None else {"alpha": alpha})}
+        chosen = choose(self.design, self.likelihood, given)
+        self.coordinates = standardize(self.design, chosen.own)
+        self.priors = choose_priors(self.design, self.coordinates, self.likelihood, chosen)
         self.setting = Setting(self.design, self.coordinates, self.likelihood, self.priors)
         self.model = make_model(*self.setting)
         self.data = make_data(self.design, self.coordinates)
+        for problem in self.design.problems:
+            warnings.warn(problem, stacklevel=2)
         # what the user named rather than gave: prediction looks for it in the new data
         self._columns = {
             name: given
@@ -191,11 +193,28 @@ class Regression:
             raise InputError(f"target_accept must lie between 0 and 1, not {target_accept:g}")
         if mesh is not None and method != "nuts":
             raise InputError(f"a mesh is for method 'nuts', not '{method}'; leave one of them out")
+        free = [
+            term.name
+            for term in self.design.groups
+            if not isinstance(self.priors[f"{term.name}_sigma"], float)
+        ]
+        if free and method in ("map", "laplace"):
+            raise InputError(
+                f"method '{method}' needs a mode, and the joint density of the effects of "
+                f"'({free[0]})' and their standard deviation has none: it grows without bound as "
+                "both go to 0; use method 'nuts' or 'svi', or fix "
+                f"'{free[0]}_sigma' by a prior that is a number"
+            )
         data = self.data if mesh is None else shard(self.data, mesh)
         say = stage or (lambda text: None)
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
         statistics: Mapping[str, Any] = {}
+        problems: tuple[str, ...] = ()
+
+        def make(copies: float) -> Callable[..., None]:
+            return make_model(*self.setting, copies=copies)
+
         rows = len(self.design.y)
         shape = (1, 1) if method == "map" else (chains, draws)
         thin = min(thinning(shape[0] * shape[1], rows), shape[1])
@@ -208,7 +227,7 @@ class Regression:
             model, many = self.model, rows >= MANY
             large = many or mesh is not None
             if many:
-                centre = mean_density(model, keys[0], self.data)
+                centre = mean_density(make, self.sites, keys[0], self.data)
                 model = compensated(model, centre, sharded=mesh is not None)
             mcmc = sampler(
                 *(model, draws, warmup, chains, target_accept, bar, self.dense),
@@ -219,8 +238,9 @@ class Regression:
             sites, statistics = run(mcmc, keys[0], data)
         else:
             say(f"optimising ({method})")
-            part = make_model(*self.setting, copies=rows / (batch_size(method, rows) or rows))
-            sites = approximate(self.model, part, method, keys[0], self.data, (chains, draws), bar)
+            sites, problems = approximate(
+                make, self.sites, method, keys[0], self.data, (chains, draws), bar
+            )
         latent = {name: sites[name] for name in self.sites}
         say(
             "predicting and computing the log-likelihood"
@@ -237,6 +257,8 @@ class Regression:
             Draws(latent, statistics, following, thin),
             self._attributes(method, seed, warmup, thin),
         )
+        dt.attrs["design_problems"] = json.dumps(self.design.problems)
+        dt.attrs["fit_problems"] = json.dumps(problems)
         state.save(dt, split_formulas(self.formula), self._frame)
         return dt
 
@@ -246,18 +268,25 @@ class Regression:
 
     @property
     def dense(self) -> bool:
-        """Whether NUTS adapts to correlations, as of group-specific effects with the intercept."""
+        """Whether NUTS adapts to correlations.
+
+        As of group-specific effects with the intercept, or of coefficients with priors of their
+        own, which are not orthogonal to each other.
+        """
         effects = sum(term.x.shape[1] * len(term.levels) for term in self.design.groups)
-        return 0 < effects <= 200
+        named = any(
+            block.directions is None for part in self.priors.blocks.values() for block in part
+        )
+        return 0 < effects <= 200 or named
 
     @property
     def sites(self) -> list[str]:
         """What the model samples."""
-        names: list[str] = []
-        for name, prior in self.priors.items():
-            if isinstance(prior, float):
-                continue
-            names.append(name if name == self.likelihood.shape else f"{name}_z")
+        names = [
+            name if name == self.likelihood.shape else f"{name}_z"
+            for name, prior in self.priors.items()
+            if not isinstance(prior, float)
+        ]
         return names + [f"{term.name}_offset" for term in self.design.groups]
 
     def _attributes(self, method: str, seed: int, warmup: int, thin: int) -> dict[str, Any]:

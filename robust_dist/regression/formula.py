@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from robust_dist.regression.frame import (
     is_whole,
     row_values,
 )
+from robust_dist.regression.marginality import missing_terms
+from robust_dist.regression.span import span_factor
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
 # names up among the local variables of whoever called it.
@@ -125,9 +128,10 @@ def make_design(
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
     data = _only(names, data)
-    design = _make(evaluate(formulas, data), formulas[""], data, extra)
+    evaluated = evaluate(formulas, data)
+    design = _make(evaluated, formulas[""], data, extra)
     check_design(design, data)
-    return design, data
+    return _with_factors(design, evaluated, data), data
 
 
 def _only(names: list[str], data: pd.DataFrame) -> pd.DataFrame:
@@ -195,7 +199,33 @@ def _make(
         groups=to_groups(location.group, data),
         alpha=evaluated.alpha and to_columns(evaluated.alpha.common),
         sigma=evaluated.sigma and to_columns(evaluated.sigma.common),
-        **extra,
+        weights=extra["weights"],
+        offset=extra["offset"],
+        measurement_error=extra["measurement_error"],
+    )
+
+
+def _with_factors(design: Design, evaluated: Evaluated, data: pd.DataFrame) -> Design:
+    """Return the design with what coordinates need of its columns, and what is wrong with them."""
+
+    def with_factor(columns: Columns | None, part: Any) -> Any:
+        if columns is None:
+            return None
+        return replace(columns, factor=span_factor(columns, part.common, data))
+
+    parts = (evaluated.location, evaluated.alpha, evaluated.sigma)
+    columns = (design, design.alpha, design.sigma)
+    problems = [
+        sentence
+        for part, matrix in zip(parts, columns, strict=True)
+        if part is not None and matrix is not None
+        for sentence in missing_terms(part.common, matrix, data)
+    ]
+    return replace(
+        with_factor(design, evaluated.location),
+        problems=tuple(problems),
+        alpha=with_factor(design.alpha, evaluated.alpha),
+        sigma=with_factor(design.sigma, evaluated.sigma),
     )
 
 
@@ -226,6 +256,7 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
                 effects=("1",) if intercept else tuple(map(str, term.expr.labels)),
                 group=term.factor.name,
                 levels=tuple(map(str, term.groups)),
+                numeric=term.kind == "numeric",
                 index=_level_numbers(term.factor, data),
             )
         )

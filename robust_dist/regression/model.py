@@ -1,6 +1,6 @@
 """The regression as a plain NumPyro model: the only place that calls ``numpyro.sample``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,9 +13,9 @@ from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
 from robust_dist import scale_from_orthogonal
-from robust_dist.regression.design import Design
+from robust_dist.regression.design import Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
-from robust_dist.regression.priors import Prior
+from robust_dist.regression.priors import Prior, Priors, joined
 from robust_dist.regression.standardize import Axes, Standardization
 
 
@@ -23,12 +23,13 @@ def make_model(
     design: Design,
     coordinates: Standardization,
     likelihood: Likelihood,
-    priors: Mapping[str, Prior],
+    priors: Priors,
     copies: float = 1.0,
 ) -> Callable[..., None]:
     """Return the model function, whose arguments are those of :func:`make_data`.
 
-    It takes the standardised design and response and samples ``beta_z``, the shape, the scales
+    It takes the standardised design and response and samples ``beta_z``, the coefficients of the
+    orthogonal basis, a site for each coefficient with a prior of its own, the shape, the scales
     (``sigma_z`` or ``scale_z``), and for each group-specific term its standard deviation and
     standardised effects; names without ``_z`` are the same in the user's units.
 
@@ -41,6 +42,12 @@ def make_model(
     """
     moved = _in_sampler_units(design, coordinates, priors, likelihood)
     noise = coordinates.noise
+    effect_units = {
+        term.name: (unit, centering)
+        for term, unit, centering in zip(
+            design.groups, coordinates.group_units, coordinates.centering, strict=True
+        )
+    }
     # log sigma at the sampler's zero, over that of the sampler's unit
     sigma_shift = 0.0 if not coordinates.sigma else coordinates.sigma.fit.max() - np.log(noise)
     if coordinates.sigma and coordinates.sigma.intercept is None:
@@ -57,10 +64,16 @@ def make_model(
         numpyro.deterministic(name, unit * value)
         return value
 
-    def coefficients(name: str, axes: Axes) -> Array:
-        with numpyro.plate(f"coefficient{name.removeprefix('beta')}", axes.fit.size):
-            z = numpyro.sample(f"{name}_z", moved[name])
-        numpyro.deterministic(name, axes.coefficients(z))
+    def coefficients(part: str, axes: Axes) -> Array:
+        values = {}
+        for block in priors.blocks[part]:
+            if block.single:
+                values[block.site] = numpyro.sample(block.site, moved[block.name])
+                continue
+            with numpyro.plate(f"{block.name} coefficient", len(block.columns)):
+                values[block.site] = numpyro.sample(block.site, moved[block.name])
+        z = joined(values, priors.blocks[part])
+        numpyro.deterministic(part, axes.coefficients(z))
         return z
 
     def model(
@@ -77,11 +90,11 @@ def make_model(
     ) -> None:
         beta = coefficients("beta", coordinates)
         effects = {
-            term.name: _group_effects(term.name, unit, centering, moved)
-            for term, unit, centering in zip(
-                design.groups, coordinates.group_units, coordinates.centering, strict=True
-            )
+            name: _group_effects(name, *units, moved) for name, units in effect_units.items()
         }
+        scaled = {name: effect_units[name][0][:, None] * effect for name, effect in effects.items()}
+        for name, effect in uncentered(scaled, design.groups, coordinates.group_centers).items():
+            numpyro.deterministic(name, effect)
         parameters: dict[str, Any] = {}
         if coordinates.alpha:
             beta_alpha = coefficients("beta_alpha", coordinates.alpha)
@@ -145,9 +158,10 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     if design.sigma and coordinates.sigma:
         data["x_sigma"] = single(coordinates.sigma.standardized(design.sigma))
     if design.groups:
-        units = zip(design.groups, coordinates.group_units, strict=True)
+        units = zip(design.groups, coordinates.group_centers, coordinates.group_units, strict=True)
         data["group_x"] = {
-            term.name: single(term.x * (unit / coordinates.scale)) for term, unit in units
+            term.name: single((term.x - center) * (unit / coordinates.scale))
+            for term, center, unit in units
         }
         data["group_index"] = {
             term.name: jnp.asarray(term.index, jnp.int32) for term in design.groups
@@ -173,30 +187,58 @@ def _group_effects(
         sd = jnp.asarray(prior, jnp.result_type(float))
     spread = jnp.broadcast_to(sd[:, None], centering.shape)
     offset = numpyro.sample(f"{name}_offset", dist.Normal(0, spread**centering).to_event(2))
-    effects = spread ** (1 - centering) * offset
-    numpyro.deterministic(name, unit[:, None] * effects)
-    return effects
+    return spread ** (1 - centering) * offset
+
+
+def uncentered(
+    effects: Mapping[str, Any], terms: Sequence[GroupTerm], centers: Sequence[float]
+) -> dict[str, Any]:
+    """Return group-specific effects as those at x = 0, of effects at the centers of x.
+
+    Arrays of shape (..., k, levels) by term; a group's own effect takes up the slopes' share.
+    """
+    shifted = dict(effects)
+    own = {term.group: term.name for term in terms if term.effects == ("1",)}
+    for term, center in zip(terms, centers, strict=True):
+        if center:
+            shifted[own[term.group]] = shifted[own[term.group]] - center * effects[term.name]
+    return shifted
 
 
 def _in_sampler_units(
     design: Design,
     coordinates: Standardization,
-    priors: Mapping[str, Prior],
+    priors: Priors,
     likelihood: Likelihood,
 ) -> dict[str, Any]:
     """Return the priors of what is sampled."""
     moved: dict[str, Any] = {}
     axes = {"beta": coordinates, "beta_alpha": coordinates.alpha, "beta_sigma": coordinates.sigma}
+    for part, blocks in priors.blocks.items():
+        axis = axes[part]
+        assert axis is not None
+        fit = axis.directions(axis.fit)
+        for block in blocks:
+            columns = list(block.columns)
+            if block.directions is not None:
+                loc, sd = block.directions
+                moved[block.name] = dist.Normal(
+                    jnp.asarray((loc - fit[columns]) / axis.scale, jnp.result_type(float)),
+                    jnp.asarray(sd / axis.scale, jnp.result_type(float)),
+                )
+                continue
+            unit = axis.scale * axis.transform[columns, columns]
+            center = axis.fit[columns]
+            if block.single:
+                unit, center = unit[0], center[0]
+            moved[block.name] = _moved(block.prior, -center / unit, 1 / unit)
     units = {
         f"{t.name}_sigma": u for t, u in zip(design.groups, coordinates.group_units, strict=True)
     }
     for name, prior in priors.items():
-        axis = axes.get(name)
         if name == likelihood.shape:
             moved[name] = prior
-        elif axis is not None:
-            moved[name] = _moved(prior, -axis.fit / axis.unit, 1 / axis.unit)
-        else:
+        elif name not in moved:
             moved[name] = _moved(prior, 0.0, 1 / units.get(name, coordinates.noise))
     return moved
 

@@ -53,9 +53,7 @@ def sampler(
     )
 
 
-def run(
-    mcmc: MCMC, key: Array, data: Mapping[str, Any]
-) -> tuple[dict[str, Array], dict[str, Array]]:
+def run(mcmc: MCMC, key: Array, data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return draws of every site and the sampler's statistics, chains and draws leading."""
     mcmc.run(key, **data, extra_fields=_STATISTICS)
     return mcmc.get_samples(group_by_chain=True), mcmc.get_extra_fields(group_by_chain=True)

@@ -1,5 +1,6 @@
 """Predictions of new rows from a DataTree, also one that was read back from a file."""
 
+import json
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from robust_dist.regression import state
 from robust_dist.regression.datatree import safe
 from robust_dist.regression.formula import evaluate, evaluate_new
 from robust_dist.regression.frame import check_row_values, row_values, to_frame
+from robust_dist.regression.model import uncentered
 from robust_dist.regression.rows import (
     Effect,
     Rows,
@@ -128,6 +130,7 @@ def _new_rows(
     location, alpha, sigma, groups = evaluate_new(evaluated, frame)
     found = []
     effects: dict[str, np.ndarray] = {}
+    drawn: dict[str, np.ndarray] = {}
     for term in groups:
         name = safe(term.name)
         known = group_effects(dt, name)
@@ -138,15 +141,18 @@ def _new_rows(
                 f"the group '{term.group}' has a level that the fit has not seen in "
                 f"{row_names(frame, bad)}; unseen='draw' would draw its effect"
             )
-        if extra > 0:
-            sd = stacked(dt, f"{name}_sigma")
-            if sd is None:
-                sd = np.full(known.shape[:1], float(dt.attrs[f"{term.name}_sigma_fixed"]))
-            sd = sd.reshape(len(sd), -1, 1)
-            new = sd * generator.normal(size=(*known.shape[:2], extra))
-            known = np.concatenate([known, new], axis=-1)
-        effects[name] = known
+        sd = stacked(dt, f"{name}_sigma")
+        if sd is None:
+            sd = np.full(known.shape[:1], float(dt.attrs[f"{term.name}_sigma_fixed"]))
+        noise = generator.normal(size=(*known.shape[:2], max(extra, 0)))
+        drawn[term.name] = sd.reshape(len(sd), -1, 1) * noise
         found.append(Effect(name, term.x, term.index))
+    # their law is that of effects at the centers of x
+    stored = json.loads(dt.attrs.get("group_centers", "{}"))
+    drawn = uncentered(drawn, groups, [stored.get(term.name, 0.0) for term in groups])
+    for term in groups:
+        known = group_effects(dt, safe(term.name))
+        effects[safe(term.name)] = np.concatenate([known, drawn[term.name]], axis=-1)
     given = {"offset": offset, "measurement_error": measurement_error}
     extras = {what: _extra(dt, what, value, frame) for what, value in given.items()}
     return Rows(location, alpha, sigma, effects=tuple(found), **extras), effects

@@ -2,10 +2,14 @@
 
 Every prior is a NumPyro distribution in the user's own units:
 
-* ``beta``, one per coefficient: Normal(0, 2.5 spread(y)/spread(x)) for a slope. The intercept's
-  is about the response where every column of the design is at its median,
+* ``beta``, the coefficients: one Normal law of the fit, the same in every direction of the span of
+  the centred design (:class:`SpanNormal`, :mod:`robust_dist.regression.span`): a direction moves
+  the fit by a root mean square of Normal(0, 2.5 spread(y)) over the rows. For a single predictor
+  this is a slope of Normal(0, 2.5 spread(y)/sd(x)), with sd that of the predictor winsorised at
+  three robust spreads. The value where every column is at its mean is
   Normal(median(y), 2.5 spread(y)), as in rstanarm, Bambi and brms, because the value at x = 0 may
-  lie far from any data.
+  lie far from any data. No shift, unit, order or reference level of predictors changes this law of
+  the fit, where the formula's span stays the same.
 * ``sigma`` (of ``general_robust``), ``scale`` (of the others), ``scale_left`` and ``scale_right``:
   InverseGamma(2, 3 s) with s the median absolute residual of a robust fit. From sigma = 1.5 s
   (Normal tails) to a scale of s (Cauchy) it is nearly flat in the logarithm, and it vanishes fast
@@ -15,21 +19,31 @@ Every prior is a NumPyro distribution in the user's own units:
   reference prior, :class:`~robust_dist.ReferenceAlpha`, also allows for lighter tails.
 * ``nu``: Gamma(2, 0.1), as in brms and Stan's recommendations.
 * ``1|g_sigma``, ``x|g_sigma``, the standard deviations of group-specific effects:
-  HalfNormal(2.5 spread(y)/spread(x)), without 1/spread(x) for ``1|g``.
-* ``beta_sigma``, the coefficients of the logarithm of the scale, in place of it: for the intercept
-  at the centre Normal(log(1.5 s), 1), for a slope Normal(0, 1/spread(x)).
+  HalfNormal(2.5 spread(y)/spread(x)), without 1/spread(x) for ``1|g``, which is that of the groups'
+  values at the median of x.
+* ``beta_sigma``, the coefficients of the logarithm of the scale, in place of it: the value at the
+  centre is Normal(log(1.5 s), 1), and each direction of the span moves the logarithm by a root mean
+  square of Normal(0, 1).
 * ``beta_alpha``, those of log(alpha/(2 - alpha)), in place of alpha: Normal(0, 1.5) at the centre,
-  which is nearly uniform in alpha, and Normal(0, 1/spread(x)).
+  which is nearly uniform in alpha, and Normal(0, 1) in each direction.
+
+A prior of the user's is that of the parameter it names: ``"sigma"``, a coefficient such as
+``"income"`` or ``"Intercept"`` (its value at x = 0), or ``"beta"`` for all slopes. It is exact;
+what the other columns can say besides keeps the default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
-from robust_dist.regression.design import Columns, Design
+from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.own_priors import Chosen, Prior, predictors
+from robust_dist.regression.span_normal import SpanNormal
 from robust_dist.regression.standardize import (
     Axes,
     Standardization,
@@ -38,40 +52,80 @@ from robust_dist.regression.standardize import (
     spreads,
 )
 
-type Prior = dist.Distribution | float
+# what a formula gives coefficients to, and what the words below call it
+_PREDICTORS = {
+    "beta": "the fitted values",
+    "beta_alpha": "log(alpha/(2 - alpha))",
+    "beta_sigma": "the logarithm of the scale",
+}
+
+
+class Block(NamedTuple):
+    """Coefficients of one linear predictor that have one prior."""
+
+    name: str
+    """the key among the priors"""
+    columns: tuple[int, ...]
+    prior: dist.Distribution
+    directions: tuple[np.ndarray, np.ndarray] | None
+    """location and sd of the orthogonal basis' coefficients, if the prior is the default"""
+
+    @property
+    def site(self) -> str:
+        """What the model calls them in the sampler's units."""
+        return f"{self.name}_z"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one coefficient by its own name."""
+        return self.directions is None and len(self.columns) == 1 and not self.prior.batch_shape
 
 
 class Priors(dict[str, Prior]):
     """Priors by name; printed as a table, in the user's units."""
 
-    def __init__(self, priors: Mapping[str, Prior], names: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        priors: Mapping[str, Prior],
+        names: Mapping[str, tuple[str, ...]],
+        blocks: Mapping[str, tuple[Block, ...]],
+        words: str,
+    ) -> None:
         super().__init__(priors)
         self.names = names
         """the names of the elements of those that are vectors"""
+        self.blocks = blocks
+        """the coefficients of each linear predictor, by ``"beta"``, ``"beta_alpha"``,
+        ``"beta_sigma"``"""
+        self.words = words
+        """what the defaults of coefficients are, in sentences"""
 
     def in_words(self) -> dict[str, str]:
         """Return the prior of each parameter, and of each element of a vector, as one writes it."""
         words: dict[str, str] = {}
         for name, prior in self.items():
             elements = self.names.get(name, ())
-            shape = () if isinstance(prior, float) else prior.batch_shape
-            if shape == (len(elements),):
+            shape = () if isinstance(prior, float) else prior.batch_shape + prior.event_shape
+            if elements and shape == (len(elements),):
                 words |= {f"{name}[{e}]": describe(prior, i) for i, e in enumerate(elements)}
             else:
                 words[name] = describe(prior)
         return words
 
     def __repr__(self) -> str:
-        """Return one line for each parameter."""
+        """Return one line for each parameter, and what the defaults of coefficients are."""
         words = self.in_words()
         width = max(map(len, words))
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in words.items())
+        lines = [f"{name:<{width}}  {text}" for name, text in words.items()]
+        return "\n".join([*lines, *(["", self.words] if self.words else [])])
 
 
 def describe(prior: Prior, element: int | None = None) -> str:
     """Return a distribution as one would write it, such as ``Normal(0, 2.5)``."""
     if not isinstance(prior, dist.Distribution):
         return f"fixed at {prior:g}"
+    if isinstance(prior, SpanNormal):
+        prior = dist.Normal(prior.loc, prior.scale)
     values = []
     for name in type(prior).arg_constraints:
         value = np.asarray(getattr(prior, name))
@@ -81,126 +135,141 @@ def describe(prior: Prior, element: int | None = None) -> str:
     return f"{type(prior).__name__}({', '.join(values)})"
 
 
-def default_priors(
-    design: Design, coordinates: Standardization, likelihood: Likelihood
-) -> dict[str, dist.Distribution]:
-    """Return the default priors of a regression, by name."""
-    y = design.y if design.offset is None else design.y - design.offset
-    middle = 0.0 if design.intercept is None else float(np.median(y))
-    spread_y = spreads(y, middle)
-    width = 2.5 * _ratios(spread_y, column_spreads(design.values, coordinates.center))
-    loc = np.zeros_like(width)
-    if design.intercept is not None:
-        loc[design.intercept] = middle
-        width[design.intercept] = 2.5 * spread_y.max()
-    _refuse_extreme(design, width)
-    priors: dict[str, dist.Distribution] = {"beta": _normal(loc, width)}
-    if design.alpha and coordinates.alpha:
-        priors["beta_alpha"] = _slopes(design.alpha, coordinates.alpha, 1.5)
-    elif likelihood.shape == "alpha":
-        priors["alpha"] = dist.Uniform(0.0, 2.0)
-    elif likelihood.shape == "nu":
-        priors["nu"] = dist.Gamma(2.0, 0.1)
-    if design.sigma and coordinates.sigma:
-        priors["beta_sigma"] = _slopes(design.sigma, coordinates.sigma, 1.0)
-    else:
-        for name in likelihood.scales:
-            priors[name] = dist.InverseGamma(2.0, 3.0 * coordinates.noise)
-    for term in design.groups:
-        spread_x = column_spreads(term.x.T, np.median(term.x, axis=0))
-        slope = 2.5 * _ratios(spread_y, spread_x)
-        constant = 2.5 * spread_y.max() / root_mean_square(term.x)
-        sd = np.where(spread_x.max(axis=0) > 0, slope, constant)
-        if term.effects == ("1",):
-            sd = constant
-        priors[f"{term.name}_sigma"] = dist.HalfNormal(sd.astype(np.float32))
-    return priors
+def joined(values: Mapping[str, Any], blocks: Sequence[Block]) -> Any:
+    """Return the sampler's coefficients of one linear predictor, along the last axis.
 
-
-def _ratios(spread_y: np.ndarray, spread_x: np.ndarray) -> np.ndarray:
-    """Return the order of a slope for each column.
-
-    The wider of two ratios: median deviations ignore outliers, but say nothing of a column that is
-    mostly one value, where mean deviations do. Too wide does no harm, too narrow does.
+    Of JAX or NumPy arrays by site.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread_x > 0, spread_y[:, None] / spread_x, 0.0).max(axis=0)
-
-
-def _normal(loc: np.ndarray, width: np.ndarray) -> dist.Distribution:
-    return dist.Normal(loc.astype(np.float32), width.astype(np.float32))
-
-
-def _slopes(columns: Columns, axes: Axes, at_center: float) -> dist.Distribution:
-    """Return the prior of the coefficients of a linear predictor of order one."""
-    width = np.where(np.arange(axes.fit.size) == columns.intercept, at_center, axes.unit)
-    return _normal(axes.fit, width)
-
-
-def _refuse_extreme(design: Design, width: np.ndarray) -> None:
-    """Refuse units in which a coefficient is out of reach of single precision."""
-    for name, value in zip(design.coefficients, width, strict=True):
-        if not 1e-30 < value < 1e30:
-            raise InputError(
-                f"the coefficient of '{name}' would be of the order {value:.0e}, beyond single "
-                f"precision; express '{name}' or '{design.response}' in other units"
-            )
+    parts = [values[b.site][..., None] if b.single else values[b.site] for b in blocks]
+    order = np.argsort([column for block in blocks for column in block.columns])
+    library = np if isinstance(parts[0], np.ndarray) else jnp
+    return library.concatenate(parts, axis=-1)[..., order]
 
 
 def choose_priors(
-    design: Design,
-    coordinates: Standardization,
-    likelihood: Likelihood,
-    replacements: Mapping[str, Prior],
+    design: Design, coordinates: Standardization, likelihood: Likelihood, chosen: Chosen
 ) -> Priors:
-    """Return the default priors with some of them replaced by distributions or fixed numbers.
+    """Return the default priors, some of them replaced by the user's.
+
+    The coordinates are those that know which coefficients have priors of their own.
 
     Raises
     ------
     InputError
-        If a replacement is for no parameter of the model, or none that the parameter can have.
+        If a default is beyond single precision in the units of the data.
     """
-    priors: dict[str, Prior] = dict(default_priors(design, coordinates, likelihood))
-    names = {
-        "beta": design.coefficients,
-        "beta_alpha": design.alpha.coefficients if design.alpha else (),
-        "beta_sigma": design.sigma.coefficients if design.sigma else (),
-        **{f"{term.name}_sigma": term.effects for term in design.groups if len(term.effects) > 1},
+    y = design.y if design.offset is None else design.y - design.offset
+    centred = design.intercept is not None and design.intercept not in chosen.own["beta"]
+    middle = float(np.median(y)) if centred else 0.0
+    spread_y = spreads(y, middle)
+    width = 2.5 * float(spread_y.max())
+    parts = predictors(design)
+    defaults = {
+        "beta": (coordinates, middle, width, width),
+        "beta_alpha": (coordinates.alpha, 0.0, 1.5, 1.0),
+        "beta_sigma": (coordinates.sigma, _log_scale(coordinates), 1.0, 1.0),
     }
-    for name, prior in replacements.items():
-        if name not in priors:
-            raise InputError(
-                f"no parameter '{name}' to give a prior; there are: {', '.join(priors)}"
+    blocks = {
+        part: tuple(_blocks(part, columns, chosen.coefficients[part], *defaults[part]))
+        for part, columns in parts.items()
+    }
+    priors: dict[str, Prior] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for part, columns in parts.items():
+        for block in blocks[part]:
+            priors[block.name] = block.prior
+            if block.name == part and not block.single:
+                names[part] = tuple(columns.coefficients[c] for c in block.columns)
+    _refuse_extreme(design, blocks["beta"])
+    if likelihood.shape and design.alpha is None:
+        law = dist.Uniform(0.0, 2.0) if likelihood.shape == "alpha" else dist.Gamma(2.0, 0.1)
+        priors[likelihood.shape] = law
+    if design.sigma is None:
+        for name in likelihood.scales:
+            priors[name] = dist.InverseGamma(2.0, 3.0 * coordinates.noise)
+    for term, center in zip(design.groups, coordinates.group_centers, strict=True):
+        priors[f"{term.name}_sigma"] = _group_prior(term, center, spread_y)
+        if len(term.effects) > 1:
+            names[f"{term.name}_sigma"] = term.effects
+    return Priors(priors | chosen.scalars, names, blocks, _in_words(design, blocks, width))
+
+
+def _log_scale(coordinates: Standardization) -> float:
+    """Return the logarithm of the scale at the centre, where it has an intercept."""
+    return 0.0 if coordinates.sigma is None else float(coordinates.sigma.fit.max(initial=-np.inf))
+
+
+def _blocks(
+    part: str,
+    columns: Columns,
+    own: Sequence[tuple[str, tuple[int, ...], dist.Distribution]],
+    axes: Axes | None,
+    level: float,
+    level_width: float,
+    width: float,
+) -> Iterator[Block]:
+    """Yield the block of coefficients with the default prior, and those of the user's."""
+    assert axes is not None  # as there are columns
+    taken = {column for _, places, _ in own for column in places}
+    shared = [column for column in range(axes.fit.size) if column not in taken]
+    if shared:
+        at_center = np.array([column == columns.intercept for column in shared])
+        loc, sd = np.where(at_center, level, 0.0), np.where(at_center, level_width, width)
+        prior = SpanNormal(loc, axes.transform[np.ix_(shared, shared)] * sd)
+        replaced = any(name == part for name, _, _ in own)
+        # without slopes only the intercept is left
+        name = part
+        if replaced:
+            name = "Intercept" if part == "beta" else f"{part}[Intercept]"
+        yield Block(name, tuple(shared), prior, (loc, sd))
+    for name, places, law in own:
+        yield Block(name, places, law, None)
+
+
+def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.Distribution:
+    """Return the prior of the standard deviations of a group-specific term's effects."""
+    x = term.x - center
+    spread_x = column_spreads(x.T, np.median(x, axis=0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the wider of two ratios: median deviations ignore outliers, but say nothing of a column
+        # that is mostly one value, where mean deviations do
+        slope = np.where(spread_x > 0, spread_y[:, None] / spread_x, 0.0).max(axis=0)
+    constant = spread_y.max() / root_mean_square(x)
+    varies = (spread_x.max(axis=0) > 0) & (term.effects != ("1",))
+    return dist.HalfNormal((2.5 * np.where(varies, slope, constant)).astype(np.float32))
+
+
+def _refuse_extreme(design: Design, blocks: Sequence[Block]) -> None:
+    """Refuse units in which a coefficient is out of reach of single precision."""
+    for block in blocks:
+        if block.directions is None:
+            continue
+        widths = np.linalg.norm(np.asarray(block.prior.transform, float), axis=1)
+        for column, width in zip(block.columns, widths, strict=True):
+            if not 1e-30 < width < 1e30:
+                name = design.coefficients[column]
+                raise InputError(
+                    f"the coefficient of '{name}' would be of the order {width:.0e}, beyond single "
+                    f"precision; express '{name}' or '{design.response}' in other units"
+                )
+
+
+def _in_words(design: Design, blocks: Mapping[str, Sequence[Block]], width: float) -> str:
+    """Return what the defaults of coefficients are, in sentences."""
+    sentences = []
+    for part, places in blocks.items():
+        default = next((block for block in places if block.directions is not None), None)
+        if default is None:
+            continue
+        columns = predictors(design)[part]
+        size = f"{width:.4g} (2.5 spreads of '{design.response}')" if part == "beta" else "1"
+        if set(default.columns) - {columns.intercept}:
+            sentences.append(
+                f"{part}: one Normal law, the same in every direction of what the columns of "
+                f"the formula can say together: each moves {_PREDICTORS[part]} by a root mean "
+                f"square with sd {size}. The sds above are what that makes of single coefficients."
             )
-        if isinstance(prior, dist.Distribution):
-            _check_law(name, prior, len(names.get(name, (name,))))
-            priors[name] = prior
-        elif name.startswith("beta"):
-            raise InputError(f"the prior of '{name}' is no NumPyro distribution but {prior!r}")
-        else:
-            priors[name] = _fixed(name, prior)
-    return Priors(priors, names)
-
-
-def _check_law(name: str, prior: dist.Distribution, elements: int) -> None:
-    """Refuse laws of another shape, or that go where the parameter cannot."""
-    if prior.event_shape or prior.batch_shape not in ((), (1,), (elements,)):
-        raise InputError(
-            f"the prior of '{name}' has batch shape {prior.batch_shape} and event shape "
-            f"{prior.event_shape}; it needs () or ({elements},), and ()"
-        )
-    if not name.startswith("beta") and bool(np.any(prior.support(-1.0))):
-        raise InputError(f"the prior of '{name}', which is positive, reaches below 0")
-
-
-def _fixed(name: str, value: object) -> float:
-    """Return the number that a parameter is fixed at."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(
-            f"the prior of '{name}' is neither a NumPyro distribution nor a number but {value!r}"
-        ) from None
-    if not (number > 0 or (number == 0 and name == "alpha")):
-        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be positive")
-    return number
+        if columns.intercept in default.columns:
+            name = "Intercept" if part == "beta" else f"{part}[Intercept]"
+            sentences.append(f"{name}: the value where every column is at its mean.")
+    return "\n".join(sentences)

@@ -1,28 +1,27 @@
 r"""The coordinates NUTS works in: numbers of order one, whatever the user's units.
 
-With a robust fit :math:`\hat\beta`, the scale s of its residuals, and the centre m and spread u of
-each column of the design, the sampler sees
+With a robust fit :math:`\hat\beta`, the scale s of its residuals, and an orthogonal basis of the
+centred design, :math:`\beta = T \theta` (:mod:`.span`), the sampler sees
 
 .. math::
 
-    \tilde y = (y - o - X \hat\beta)/s, \qquad \tilde X = (X - m)/u, \qquad
-    \tilde\beta_j = (\beta_j - \hat\beta_j)\, u_j/s,
+    \tilde y = (y - o - X \hat\beta)/s, \qquad \tilde X = (X - 1 m^T) T, \qquad
+    \tilde\theta = T^{-1} (\beta - \hat\beta)/s,
 
 with o the offset, so that y of 1e6, x of 1e-3 and residuals of 1e-6 of y all fit in single
-precision. The map is affine and undone in double precision: it changes no result, only rounding and
-the step size.
+precision, and coefficients of columns that nearly repeat each other, as ``year`` and ``year**2``,
+are nearly independent. The map is affine and undone in double precision: it changes no result, only
+rounding and the step size.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from robust_dist._errors import InputError
-from robust_dist.regression.design import Columns, Design, GroupTerm
-
-# the starting fit needs no more rows than this, of which as many are in memory at a time
-_ROWS = 100_000
+from robust_dist.regression.design import BLOCK, Columns, Design, GroupTerm
+from robust_dist.regression.span import make_basis
 
 
 def spreads(values: np.ndarray, center: float) -> np.ndarray:
@@ -43,49 +42,61 @@ def column_spreads(columns: Iterable[np.ndarray], centers: np.ndarray) -> np.nda
 
 @dataclass(frozen=True)
 class Axes:
-    """The affine map between the user's coefficients of a design and the sampler's."""
+    """The affine map between the user's coefficients of a design and the sampler's.
+
+    In ``fit`` and ``transform`` an intercept without a prior of its own stands for the value at the
+    centre.
+    """
 
     fit: np.ndarray
-    """where the sampler's are zero, shape (p,); for the intercept, the value at the centre"""
+    """coefficients where the sampler's are zero, shape (p,)"""
     center: np.ndarray
     """m, shape (p,); zero for the intercept, and throughout if there is none"""
-    unit: np.ndarray
-    """the change of a coefficient for one unit of the sampler's, shape (p,)"""
+    transform: np.ndarray
+    """T, shape (p, p)"""
+    scale: float
+    """s, what one unit of the sampler's coefficients moves the linear predictor by"""
     intercept: int | None
-    spread: np.ndarray
-    """u, shape (p,); 1 for the intercept"""
+    """the column of ones"""
 
     def standardized(self, columns: Columns) -> np.ndarray:
-        """Return the design in the sampler's units, in single precision."""
-        found = np.empty((len(columns.values[0]), self.spread.size), np.float32)
-        for column, values in enumerate(columns.values):
-            found[:, column] = (values - self.center[column]) / self.spread[column]
-        return found
+        """Return the design in the sampler's basis, in single precision."""
+        rows = len(columns.values[0])
+        design = np.empty((rows, self.fit.size), np.float32)
+        for start, block in zip(range(0, rows, BLOCK), columns.blocks(), strict=True):
+            design[start : start + BLOCK] = (block - self.center) @ self.transform
+        return design
 
     def coefficients(self, z):  # type: ignore[no-untyped-def]
         """Return the user's coefficients of the sampler's, along the last axis.
 
         For NumPy arrays in double precision, and as it stands for JAX arrays in a model.
         """
-        beta = self.fit + z * self.unit
+        beta = self.fit + z @ (self.scale * self.transform).T
         if self.intercept is None:
             return beta
-        at_zero = (np.arange(self.fit.size) == self.intercept).astype(float)
-        return beta - (beta @ self.center)[..., None] * at_zero
+        ones = (np.arange(self.fit.size) == self.intercept).astype(float)
+        return beta - (beta @ self.center)[..., None] * ones
+
+    def directions(self, beta: np.ndarray) -> np.ndarray:
+        """Return theta, the orthogonal basis' coefficients, of coefficients at the centre."""
+        size = np.linalg.norm(self.transform, axis=1)
+        return np.linalg.solve(self.transform / size[:, None], beta / size)
 
 
 @dataclass(frozen=True)
 class Standardization(Axes):
     """The map between the user's units and the sampler's, of everything."""
 
-    scale: float
-    """s, the median absolute residual of the fit"""
     noise: float
     """the user's unit of the scale parameter: s, or, with measurement errors, that per error"""
     error: np.ndarray | None
     """what multiplies the sampler's scale in each row"""
     alpha: Axes | None
     sigma: Axes | None
+    group_centers: tuple[float, ...]
+    """what is subtracted from x in each group-specific term: its median where the group has an
+    effect of its own, else zero"""
     group_units: tuple[np.ndarray, ...]
     """the user's unit of each effect of each group-specific term, shape (k,)"""
     centering: tuple[np.ndarray, ...]
@@ -95,42 +106,52 @@ class Standardization(Axes):
     def standardized_response(self, design: Design) -> np.ndarray:
         """Return the response in the sampler's units, in single precision."""
         z = np.empty(design.y.size, np.float32)
-        for some, fitted in self.fitted(design):
-            z[some] = (design.y[some] - fitted) / self.scale
+        for rows, fitted in self.fitted(design):
+            z[rows] = (design.y[rows] - fitted) / self.scale
         return z
 
     def response(self, z: np.ndarray, design: Design) -> np.ndarray:
         """Put z, rows along the last axis, into the response's units in place, and return it."""
-        for some, fitted in self.fitted(design):
-            z[..., some] *= self.scale
-            z[..., some] += fitted
+        for rows, fitted in self.fitted(design):
+            z[..., rows] *= self.scale
+            z[..., rows] += fitted
         return z
 
     def fitted(self, design: Design) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield some rows at a time, and the robust fit's value for each, offset included."""
-        for start in range(0, design.y.size, _ROWS):
-            some = slice(start, start + _ROWS)
-            yield some, _fitted(design, self.center, self.fit, some)
+        for start in range(0, design.y.size, BLOCK):
+            rows = slice(start, start + BLOCK)
+            yield rows, _fitted(design, self.center, self.fit, rows)
 
 
-def standardize(design: Design) -> Standardization:
+def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) -> Standardization:
     """Return the sampler's coordinates for a design.
+
+    Parameters
+    ----------
+    design
+        The design, whose columns have their factors.
+    own
+        Columns whose coefficients have priors of their own, by ``"beta"``, ``"beta_alpha"`` and
+        ``"beta_sigma"``.
 
     Raises
     ------
     InputError
         If the formula fits the data exactly, so that there is no noise.
     """
-    center, spread = _center_and_spread(design)
+    own = own or {}
+    center, transform = make_basis(design.factor, design.intercept, own.get("beta", ()))
     offset = 0.0 if design.offset is None else design.offset
     error = np.ones_like(design.y) if design.measurement_error is None else design.measurement_error
-    step = -(-design.y.size // _ROWS)
+    # the starting fit needs no more rows than a block
+    step = -(-design.y.size // BLOCK)
     sample = slice(None, None, step)
-    coefficients = least_absolute(
-        (design.matrix(sample) - center) / spread / error[sample, None],
+    directions = least_absolute(
+        (design.matrix(sample) - center) @ transform / error[sample, None],
         ((design.y - offset) / error)[sample],
     )
-    fit = coefficients / spread
+    fit = transform @ directions
     residuals = design.y - _fitted(design, center, fit, slice(None))
     skip = fit.size
     scale = _residual_scale(residuals, skip)
@@ -138,9 +159,14 @@ def standardize(design: Design) -> Standardization:
         raise InputError(
             f"the formula fits '{design.response}' exactly: there is no noise to learn from"
         )
-    within, effects = _without_groups(residuals, design.groups)
-    levels = sum(found.size for found in effects)
-    if design.groups:
+    centers = _group_centers(design.groups)
+    terms = tuple(
+        replace(term, x=term.x - middle)
+        for term, middle in zip(design.groups, centers, strict=True)
+    )
+    within, effects = _without_groups(residuals, terms)
+    levels = sum(effect.size for effect in effects)
+    if terms:
         scale = _residual_scale(within, min(skip + levels, residuals.size // 2)) or scale
     noise = scale
     if design.measurement_error is not None:
@@ -148,20 +174,35 @@ def standardize(design: Design) -> Standardization:
     return Standardization(
         fit=fit,
         center=center,
-        unit=scale / spread,
-        intercept=design.intercept,
-        spread=spread,
+        transform=transform,
         scale=scale,
+        intercept=design.intercept,
         noise=noise,
         error=None if design.measurement_error is None else error * (noise / scale),
-        alpha=None if design.alpha is None else _axes(design.alpha, 0.0),
+        alpha=_axes(design.alpha, 0.0, own.get("beta_alpha", ())),
         # a Normal's standard deviation is 1.48 times its median absolute residual
-        sigma=None if design.sigma is None else _axes(design.sigma, np.log(1.4826 * noise)),
-        group_units=tuple(scale / root_mean_square(term.x) for term in design.groups),
+        sigma=_axes(design.sigma, np.log(1.4826 * noise), own.get("beta_sigma", ())),
+        group_centers=centers,
+        group_units=tuple(scale / root_mean_square(term.x) for term in terms),
         centering=tuple(
-            _centering(term, found, 1.4826 * scale)
-            for term, found in zip(design.groups, effects, strict=True)
+            _centering(term, effect, 1.4826 * scale)
+            for term, effect in zip(terms, effects, strict=True)
         ),
+    )
+
+
+def _group_centers(terms: tuple[GroupTerm, ...]) -> tuple[float, ...]:
+    """Return the median of each term's x where the group has an effect of its own.
+
+    Effects of x then are those of its distance from there, and the group's own effect is that at
+    the centre: their standard deviations do not depend on where x is zero.
+    """
+    whole = {term.group for term in terms if term.effects == ("1",)}
+    return tuple(
+        float(np.median(term.x))
+        if term.group in whole and term.numeric and term.x.shape[1] == 1
+        else 0.0
+        for term in terms
     )
 
 
@@ -170,26 +211,17 @@ def root_mean_square(x: np.ndarray) -> np.ndarray:
     return np.sqrt((x**2).mean(axis=0))
 
 
-def _center_and_spread(columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """Return m and u of each column, 0 and 1 for the intercept."""
-    slopes = np.arange(len(columns.values)) != columns.intercept
-    # without an intercept the columns cannot be shifted, only scaled
-    center = np.zeros(slopes.size)
-    if columns.intercept is not None:
-        center[slopes] = [np.median(columns.values[place]) for place in np.flatnonzero(slopes)]
-    spread, fallback = column_spreads(columns.values, center)
-    return center, np.where(slopes, np.where(spread > 0, spread, fallback), 1.0)
-
-
-def _axes(columns: Columns, middle: float) -> Axes:
-    """Return the coordinates of a linear predictor that is about ``middle``."""
-    center, spread = _center_and_spread(columns)
+def _axes(columns: Columns | None, middle: float, own: Sequence[int]) -> Axes | None:
+    """Return the coordinates of a linear predictor that is about ``middle``, if there is one."""
+    if columns is None:
+        return None
+    center, transform = make_basis(columns.factor, columns.intercept, own)
     return Axes(
-        fit=np.where(np.arange(spread.size) == columns.intercept, middle, 0.0),
+        fit=np.where(np.arange(center.size) == columns.intercept, middle, 0.0),
         center=center,
-        unit=1 / spread,
+        transform=transform,
+        scale=1.0,
         intercept=columns.intercept,
-        spread=spread,
     )
 
 

@@ -1,0 +1,167 @@
+r"""An orthogonal basis of what a design can say, and the law that is isotropic in it.
+
+The columns of a design X may nearly repeat each other: those of ``year + I(year**2)`` at years of
+2000 do to six digits. What matters is their span, which no shift or unit of a predictor changes.
+With m the mean of each column and the triangular factor R of the centred design,
+
+.. math::
+
+    (X - 1 m^T) = Q R, \qquad Q^T Q = n I, \qquad
+    X \beta = (\beta_0 + m^T \beta)\, 1 + Q\, \theta, \qquad \beta = R^{-1} \theta,
+
+each direction of theta moves the fit by the same root mean square. A Normal law of theta that is
+the same in every direction is one and the same law of the fit whatever columns span it: its order,
+the reference level of a factor and the basis of a spline do not matter either (Zellner's g prior,
+1986, with a width that is set by the response).
+
+The mean and R are those of a design whose predictors are winsorised, so that a gross outlier of a
+predictor, which would be all of its root mean square, narrows no prior.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from robust_dist.regression.design import BLOCK, Columns
+
+# Spreads from the median to which a predictor is winsorised: beyond lie 0.3 % of a Normal sample,
+# and a fifth of the rows moved there leave a standard deviation within a factor of two
+_REACH = 3.0
+# what rounding leaves of a column that is an exact combination of others
+DEPENDENT = 1e-12
+
+
+class Basis(NamedTuple):
+    """The map from an orthogonal basis of the fit to coefficients, beta = transform @ theta.
+
+    Of a design with an intercept that has no prior of its own beta's is the value where each column
+    is at its ``center``, and theta's is the same.
+    """
+
+    center: np.ndarray
+    """m, shape (p,); zero for the intercept, and throughout where nothing is centred"""
+    transform: np.ndarray
+    """shape (p, p)"""
+
+
+def triangular(blocks: Iterable[np.ndarray], columns: int) -> np.ndarray:
+    """Return R of matrices on top of each other, X^T X = n R^T R, its diagonal not negative.
+
+    By Householder's reflections of columns of size one, a block in memory at a time: to the
+    precision of the columns, whatever their units.
+    """
+    factor, size, rows = np.zeros((0, columns)), np.ones(columns), 0
+    for block in blocks:
+        larger = np.maximum(size if rows else 0.0, np.abs(block).max(axis=0, initial=0.0))
+        larger[larger == 0] = 1.0
+        stacked = np.vstack([factor * (size / larger), block / larger])
+        factor, size, rows = np.linalg.qr(stacked, mode="r"), larger, rows + len(block)
+    factor = np.vstack([factor, np.zeros((max(columns - len(factor), 0), columns))])
+    signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
+    return signs[:, None] * factor * size / np.sqrt(max(rows, 1))
+
+
+def dependent_columns(factor: np.ndarray) -> np.ndarray:
+    """Return positions of the columns that those before them determine."""
+    return np.flatnonzero(np.diag(factor) <= DEPENDENT * np.linalg.norm(factor, axis=0))
+
+
+def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = ()) -> Basis:
+    """Return an orthogonal basis of the columns whose triangular factor is given.
+
+    Parameters
+    ----------
+    factor
+        R of the columns as they are, the intercept among them.
+    intercept
+        The column of ones, if there is one.
+    own
+        Columns whose coefficients have priors of their own: the basis contains these coefficients
+        themselves, up to units, and is orthogonal in what is left.
+    """
+    size = len(factor)
+    own = list(own)
+    first = [intercept] if intercept is not None and intercept not in own else []
+    others = [column for column in range(size) if column not in (*first, *own)]
+    order = [*first, *others, *own]
+    ordered = triangular([factor[:, order] * np.sqrt(size)], size)
+    center = np.zeros(size)
+    if first:
+        center[order[1:]] = ordered[0, 1:] / ordered[0, 0]
+        ordered[0, 1:] = 0.0  # of the centred columns
+    shared = size - len(own)
+    transform = np.zeros((size, size))
+    # solved with columns of size one, that units do not count as ill conditioned
+    unit = np.linalg.norm(ordered, axis=0)
+    scaled = ordered / unit
+    inverse = np.linalg.inv(scaled[:shared, :shared])
+    transform[:shared, :shared] = inverse / unit[:shared, None]
+    # a coefficient with a prior of its own moves what the other columns cannot say
+    left = 1 / np.linalg.norm(ordered[shared:, shared:], axis=0)
+    crossed = inverse @ (scaled[:shared, shared:] * unit[shared:] * left)
+    transform[:shared, shared:] = -crossed / unit[:shared, None]
+    transform[range(shared, size), range(shared, size)] = left
+    place = np.argsort(order)
+    return Basis(center, transform[np.ix_(place, place)])
+
+
+def winsorized_blocks(common: Any, data: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Yield the rows of a design whose predictors lie within three spreads of their medians.
+
+    Parameters
+    ----------
+    common
+        Formulae's common effects.
+    data
+        The columns that they were made from. Numbers that stand for categories stay as they are.
+    """
+    limits = {name: _limits(data[name].to_numpy()) for name in _numeric(common, data)}
+    for start in range(0, len(data), BLOCK):
+        block = data.iloc[start : start + BLOCK]
+        inside = {name: block[name].clip(*bounds) for name, bounds in limits.items()}
+        with np.errstate(all="ignore"):
+            design = common.evaluate_new_data(block.assign(**inside)).design_matrix
+        yield np.asarray(design, float)
+
+
+def _numeric(common: Any, data: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers that terms use as numbers alone."""
+    numbers: set[str] = set()
+    labels: set[str] = set()
+    for term in common.terms.values():
+        for component in getattr(term, "components", ()):
+            names = {str(name) for name in component.var_names}
+            (numbers if component.kind == "numeric" else labels).update(names)
+    return [
+        name
+        for name in sorted(numbers - labels)
+        if name in data
+        and pd.api.types.is_numeric_dtype(data[name].dtype)
+        and not pd.api.types.is_bool_dtype(data[name].dtype)
+    ]
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Return the median less and plus three spreads, the spread that of values other than it.
+
+    Without those that equal the median a column that is mostly one value has a spread as well.
+    """
+    middle = float(np.median(values))
+    deviations = np.abs(values - middle)
+    other = deviations[deviations > 0]
+    reach = _REACH * 1.4826 * float(np.median(other)) if other.size else 0.0
+    return middle - reach, middle + reach
+
+
+def span_factor(columns: Columns, common: Any, data: pd.DataFrame) -> np.ndarray:
+    """Return the triangular factor of columns whose predictors are winsorised.
+
+    Of the columns as they are where that leaves no rank, as an indicator of outliers has none.
+    """
+    size = len(columns.values)
+    factor = triangular(winsorized_blocks(common, data), size)
+    if np.isfinite(factor).all() and not dependent_columns(factor).size:
+        return factor
+    return triangular(columns.blocks(), size)
