@@ -9,7 +9,7 @@ import pandas as pd
 
 from robust_dist._errors import InputError
 
-EXTRA = "python -m pip install 'robust-dist[files]'"
+_EXTRA = "python -m pip install 'robust-dist[files]'"
 
 
 def is_workbook(stream: IO[bytes]) -> bool:
@@ -65,10 +65,8 @@ def _read[Table](what: str, name: str, read: Callable[[], Table]) -> Table:
     """Return what pandas reads, which raises anything on a damaged file."""
     try:
         return read()
-    except ImportError as error:
-        raise InputError(
-            f"'{name}' is {what}, which needs {error.name or 'another package'}: {EXTRA}"
-        ) from None
+    except ImportError:
+        raise InputError(f"'{name}' is {what}, which needs an extra: {_EXTRA}") from None
     except OSError:
         raise
     except Exception as error:

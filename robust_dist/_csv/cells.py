@@ -232,7 +232,9 @@ def _suspect(labels: pd.Series) -> tuple[int, str] | None:
         zeros = plain.str.fullmatch(_ZEROS_FIRST)
         if zeros.any():
             return int(zeros.to_numpy().argmax()), "begins with 0"
-        return 0, "is not written as the other numbers are"
+        usual = max(FORMATS, key=lambda form: plain.str.fullmatch(form.pattern).mean())
+        others = number & ~plain.str.fullmatch(usual.pattern)
+        return int(others.to_numpy().argmax()), "is not written as the other numbers are"
     if number.mean() >= _SUSPECT:
         return int((~number).to_numpy().argmax()), "is no number"
     united = labels.str.fullmatch(_WITH_UNIT)

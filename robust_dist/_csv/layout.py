@@ -23,6 +23,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# of which the layout is guessed
+_LINES = 2000
 # what old programs of Windows wrote; Latin-1 is part of it
 FALLBACK = "cp1252"
 
@@ -54,7 +56,13 @@ def guess_encoding(head: bytes, name: str) -> str:
         raise InputError(f"'{name}' is not a text file; save the table as CSV (UTF-8)")
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if not head[: error.start].isascii():
+            line = head.count(b"\n", 0, error.start) + 1
+            raise InputError(
+                f"'{name}' is UTF-8 text but for line {line}; correct it, or say the encoding by "
+                "--encoding"
+            ) from None
         return FALLBACK
     return "utf-8-sig"
 
@@ -84,10 +92,11 @@ def guess_layout(
     lines = list(io.StringIO(text, newline=None))
     if not "".join(lines).strip():
         raise InputError(f"'{name}' is empty; it should hold a header line and rows")
-    if re.match(r"\s*(<[!?a-zA-Z]|\{|\[\s*[\[{])", text):
+    if re.match(r"\s*(<(!doctype|\?xml|html|table)|\{\s*\"|\[\s*[\[{])", text, re.IGNORECASE):
         raise InputError(f"'{name}' is HTML, XML or JSON, not a table; save it as CSV")
     if not complete:
         lines.pop()
+    lines = lines[:_LINES]
     start, sep, comment = _before(lines, sep)
     frame = Lines(encoding, sep or ",", start, comment is not None)
     if sep is None:

@@ -52,7 +52,7 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
         except ValueError as error:
             if "\0" not in path:
                 raise
-            raise InputError(f"cannot read '{name!r}': {error}") from None
+            raise InputError(f"cannot read '{name}': {error}") from None
 
 
 def _seekable(raw: IO[bytes]) -> IO[bytes]:

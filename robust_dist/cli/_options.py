@@ -160,7 +160,7 @@ def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
     )
     command = parser.add_argument_group("file", "what is guessed of a file, if not given")
     command.add_argument("--sep", metavar="CHAR", help="what separates columns, such as ';' or tab")
-    command.add_argument("--decimal", choices=(".", ","), help="the decimal mark")
+    command.add_argument("--decimal", metavar="MARK", help="the decimal mark, . or ,")
     command.add_argument("--encoding", metavar="NAME", help="such as utf-8 or cp1252")
     command = parser.add_argument_group("model")
     command.add_argument(
