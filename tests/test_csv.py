@@ -112,6 +112,13 @@ def test_a_separator_line_title_lines_and_comments_are_no_rows(read):
     assert list(read("#x,y\n1,2\n3,4\n")) == ["x", "y"]
 
 
+def test_a_byte_order_mark_and_stray_blanks_are_dropped_and_rows_numbered_from_one(read):
+    frame = read(b"\xef\xbb\xbfx, y \r\n1, 2\r\n3, 4\r\n")  # as a spreadsheet may save it
+    assert frame.to_dict("list") == {"x": [1, 3], "y": [2, 4]}
+    assert frame.index.equals(pd.RangeIndex(1, 3))
+    assert said(frame) == ""
+
+
 def test_names_of_rows_and_empty_columns_get_no_other_columns_values(read):
     """A header one field short, as R writes it, must not shift the columns."""
     for text in (
