@@ -106,6 +106,8 @@ def test_a_separator_line_title_lines_and_comments_are_no_rows(read):
     titled = read("Report of 2031,,\n,,\nx,y,\n1,2,\n3,4,\n")
     assert titled.to_dict("list") == {"x": [1, 3], "y": [2, 4]}
     assert "2 lines before the header left out" in said(titled)
+    station = read("Station,Bern,,,,\na,b,c,d,e,f\n1,2,3,4,5,6\n2,3,4,5,6,7\n")
+    assert list(station) == ["a", "b", "c", "d", "e", "f"]
     logged = read("# logger 9\nx,g\n1,site #2\n# restarted, twice\n3,#4\n")
     assert logged.to_dict("list") == {"x": [1, 3], "g": ["site #2", "#4"]}
     assert "begin with # left out" in said(logged)

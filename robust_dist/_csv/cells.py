@@ -21,12 +21,15 @@ _ANY_GAPS = frozenset(word.casefold() for word in (*NUMBER_GAPS, *_ERRORS, *_FAI
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc"), "'")
-_ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"), None)
+# blanks of any width, and none
+_EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u2060\ufeff"
 _BLANK = "[ \u00a0\u2007\u2009\u202f]"
 _ZEROS_FIRST = "[-+]?0[0-9]+"
 _WITH_UNIT = r"[^\w\s]?\s?[-+]?[0-9][0-9.,' ]*\s?[^0-9\s.,:/-]{1,5}"
 # in characters; the csv module's limit too
 LONGEST = 131_072
+# so many texts show what a column is not, however long it is
+_FEW = 1000
 # from which part of numbers on a column of words is suspected to be one of numbers
 _SUSPECT = 0.1
 
@@ -80,7 +83,7 @@ class Column:
 
 def strip(texts: pd.Series) -> pd.Series:
     """Return texts without the blanks around them, of any width."""
-    return texts.str.translate(_ZERO_WIDTH).str.strip()
+    return texts.str.strip(_EDGES)
 
 
 def is_gap(texts: pd.Series) -> pd.Series:
@@ -172,6 +175,8 @@ def _first_row(column: pd.Series, place: int) -> int:
 
 def _numbers(name: str, texts: pd.Series, decimal: str, given: bool) -> Column | None:
     """Return the numbers that texts write, if all of them do, and none is a label as 007 is."""
+    if not formats(bare(texts.iloc[:_FEW])):
+        return None
     plain = bare(texts)
     candidates = formats(plain)
     chosen = [form for form in candidates if form.decimal == decimal]
@@ -226,6 +231,9 @@ def _labels(name: str, texts: pd.Series, column: pd.Series) -> Column:
 
 def _suspect(labels: pd.Series) -> tuple[int, str] | None:
     """Return the place of a label which suggests that these are to be numbers, and why."""
+    few = labels.iloc[:_FEW]
+    if not (is_number(bare(few)) | few.str.fullmatch(_WITH_UNIT)).any():
+        return None
     plain = bare(labels)
     number = is_number(plain)
     if (number | is_gap(labels)).all():

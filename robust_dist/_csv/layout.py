@@ -15,7 +15,7 @@ from robust_dist._csv.lines import Lines
 from robust_dist._errors import InputError
 
 # Tabs and semicolons stand in a text by chance less often than commas, which may be decimal too.
-SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas", " ": "blanks"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas", " ": "blanks"}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -199,7 +199,8 @@ def _split(
     rows: Sequence[tuple[int, list[str]]], width: int, name: str
 ) -> tuple[tuple[int, list[str]], Sequence[tuple[int, list[str]]]]:
     """Return the header, which is the first row as wide as the rows, and the rows after it."""
-    place = next((place for place, (_, row) in enumerate(rows) if _may_name(row, width)), 0)
+    usual = Counter(_count_filled(row) for _, row in rows).most_common(1)[0][0]
+    place = next((place for place, (_, row) in enumerate(rows) if _may_name(row, width, usual)), 0)
     line, fields = rows[place]
     if place and is_number(bare(strip(pd.Series(fields, dtype=object)))).any():
         above, title = rows[place - 1]
@@ -211,11 +212,15 @@ def _split(
     return (line, fields), rows[place + 1 :]
 
 
-def _may_name(row: Sequence[str], width: int) -> bool:
-    """Return whether a row may name as many columns: a title fills the first field alone."""
-    filled = [bool(field.strip()) for field in row]
-    title = width > 1 and (not any(filled) or (filled.index(True) == 0 and sum(filled) == 1))
-    return width - 1 <= len(row) <= width and not title
+def _may_name(row: Sequence[str], width: int, usual: int) -> bool:
+    """Return whether a row may name the columns: a title fills the first field, or too few."""
+    filled = _count_filled(row)
+    title = width > 1 and (filled < usual / 2 or (filled == 1 and bool(row[0].strip())))
+    return width - 1 <= len(row) <= width and filled > 0 and not title
+
+
+def _count_filled(row: Sequence[str]) -> int:
+    return sum(bool(field.strip()) for field in row)
 
 
 def _commented_header(comment: str, frame: Lines, first: Sequence[str], width: int) -> list[str]:
@@ -262,7 +267,7 @@ def _check_header(
     for (field, cells), is_digit in zip(columns, number, strict=True):
         numeric = len(cells) and is_number(bare(cells)).all()
         if numeric != is_digit or not (numeric or field in set(cells)):
-            return f"columns named {', '.join(names[number])}"
+            return f"the header names columns {', '.join(names[number])}"
     raise InputError(
         f"line {line} of '{name}' looks like a row, not like the names of the columns; add a line "
         "of names"
