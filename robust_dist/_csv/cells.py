@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,11 +22,14 @@ _ANY_GAPS = frozenset(word.casefold() for word in (*NUMBER_GAPS, *_ERRORS, *_FAI
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc"), "'")
-# blanks of any width, and none
-_EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u2060\ufeff"
+# blanks of any width, and none, and the end of files of DOS
+_EDGES = (
+    "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\x1a\u200b\u200e\u200f\u2060\ufeff"
+)
 _BLANK = "[ \u00a0\u2007\u2009\u202f]"
 _ZEROS_FIRST = "[-+]?0[0-9]+"
-_WITH_UNIT = r"[^\w\s]?\s?[-+]?[0-9][0-9.,' ]*\s?[^0-9\s.,:/-]{1,5}"
+# 5 kg, <0.5, 1_000, but neither 18-24 nor 10:30
+_WITH_UNIT = r"\W*\d(?:[\d_]|[^\w:/-])*+[^\W\d_]{0,5}+[^\w:/-]*"
 # in characters; the csv module's limit too
 LONGEST = 131_072
 # so many texts show what a column is not, however long it is
@@ -97,14 +101,15 @@ def bare(texts: pd.Series) -> pd.Series:
     A minus may be any dash, or, as in accounts, parentheses around the number.
     """
     texts = texts.str.translate(_DASHES | _APOSTROPHES)
-    texts = texts.str.replace(r"^\((.*[0-9].*)\)$", r"-\1", regex=True)
+    texts = texts.str.replace(r"^\(([^()]*)\)$", r"-\1", regex=True)
     signs = {letter for letter in set("".join(texts)) if unicodedata.category(letter) == "Sc"}
     if len(signs) == 1:
-        sign = re.escape(signs.pop())
-        texts = texts.str.replace(rf"^([-+]?){_BLANK}*{sign}{_BLANK}*", r"\1", regex=True)
-        return texts.str.replace(rf"{_BLANK}*{sign}$", "", regex=True)
+        sign = signs.pop()
+        before = rf"^([-+]?){_BLANK}*{re.escape(sign)}{_BLANK}*"
+        texts = texts.str.replace(before, r"\1", regex=True)
+        return strip(texts.str.removesuffix(sign))
     if texts.str.endswith("%").all():  # 5% beside 0.05 would be two units
-        return texts.str.replace(rf"{_BLANK}*%$", "", regex=True)
+        return strip(texts.str.removesuffix("%"))
     return texts
 
 
@@ -122,6 +127,13 @@ def is_plain(texts: pd.Series, decimal: str) -> bool:
     """Return whether all texts are numbers as pandas itself reads them."""
     plain = texts.str.fullmatch(Format(decimal, "").pattern)
     return bool(len(texts) and plain.all() and not texts.str.fullmatch(_ZEROS_FIRST).any())
+
+
+def different_cells(table: Sequence[Sequence[str]], place: int) -> pd.Series:
+    """Return the different cells of a column that are not missing."""
+    cells = dict.fromkeys(row[place] for row in table if len(row) > place)
+    texts = strip(pd.Series(list(cells), dtype=object))
+    return texts[~is_gap(texts)]
 
 
 def read_column(name: str, column: pd.Series, decimal: str, given: bool) -> Column:

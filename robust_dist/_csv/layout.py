@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from robust_dist._csv.cells import bare, formats, is_gap, is_number, is_plain, strip
+from robust_dist._csv.cells import bare, different_cells, formats, is_number, is_plain
+from robust_dist._csv.header import (
+    all_names,
+    check_header,
+    commented_header,
+    count_fields,
+    split_header,
+)
 from robust_dist._csv.lines import Lines
 from robust_dist._errors import InputError
 
@@ -113,9 +120,9 @@ def guess_layout(
             if complete
             else f"the first line of '{name}' is longer than any of a table"
         )
-    width = _width(rows)
-    header, body = _split(rows, width, name)
-    if comment is not None and (names := _commented_header(comment, frame, rows[0][1], width)):
+    width = count_fields(rows)
+    header, body = split_header(rows, width, name)
+    if comment is not None and (names := commented_header(comment, frame, rows[0][1], width)):
         first, fields, body = 0, names, rows
     else:
         first, fields = header
@@ -126,10 +133,10 @@ def guess_layout(
     table = [row for _, row in body]
     fields = [field.strip() for field in fields]
     quoted = bool(body) and lines[body[0][0] - 1].lstrip().startswith('"')
-    fields = _all_names(fields, table, width, quoted, name)
-    if numbers := _check_header(fields, table, first, name):
+    fields = all_names(fields, table, width, quoted, name)
+    if numbers := check_header(fields, table, first, name):
         notes.append(numbers)
-    columns = [_cells(table, place) for place in range(len(fields))]
+    columns = [different_cells(table, place) for place in range(len(fields))]
     decimal, note = (decimal, "") if decimal else _guess_decimal(columns, frame.separator, name)
     if decimal == ",":
         notes.append("decimal comma")
@@ -181,112 +188,13 @@ def _guess_separator(frame: Lines, lines: Sequence[str]) -> str:
             count += len(rows[0]) == width - 1
             share[" "] = count / len(rows)
             # words are separated by blanks in one column too
-            columns = [_cells(rows[1:], place) for place in range(width)]
+            columns = [different_cells(rows[1:], place) for place in range(width)]
             share[" "] *= any(is_plain(column, ".") for column in columns)
     blanks = share.pop(" ")
     separator = max(share, key=share.__getitem__)
     if share[separator] < 0.5 and blanks > 0.9:
         return " "
     return separator if share[separator] else ","
-
-
-def _width(rows: Sequence[tuple[int, list[str]]]) -> int:
-    """Return how many fields most rows have, the first of them if there is a tie."""
-    return Counter(len(row) for _, row in rows).most_common(1)[0][0]
-
-
-def _split(
-    rows: Sequence[tuple[int, list[str]]], width: int, name: str
-) -> tuple[tuple[int, list[str]], Sequence[tuple[int, list[str]]]]:
-    """Return the header, which is the first row as wide as the rows, and the rows after it."""
-    usual = Counter(_count_filled(row) for _, row in rows).most_common(1)[0][0]
-    place = next((place for place, (_, row) in enumerate(rows) if _may_name(row, width, usual)), 0)
-    line, fields = rows[place]
-    if place and is_number(bare(strip(pd.Series(fields, dtype=object)))).any():
-        above, title = rows[place - 1]
-        raise InputError(
-            f"line {line} of '{name}' has {len(fields)} fields and line {above} has {len(title)}: "
-            "no line names the columns (quote numbers with a decimal comma, or separate columns by "
-            "semicolons)"
-        )
-    return (line, fields), rows[place + 1 :]
-
-
-def _may_name(row: Sequence[str], width: int, usual: int) -> bool:
-    """Return whether a row may name the columns: a title fills the first field, or too few."""
-    filled = _count_filled(row)
-    title = width > 1 and (filled < usual / 2 or (filled == 1 and bool(row[0].strip())))
-    return width - 1 <= len(row) <= width and filled > 0 and not title
-
-
-def _count_filled(row: Sequence[str]) -> int:
-    return sum(bool(field.strip()) for field in row)
-
-
-def _commented_header(comment: str, frame: Lines, first: Sequence[str], width: int) -> list[str]:
-    """Return the names in the last comment, if it names the columns of rows of numbers."""
-    text = comment.lstrip("#").strip()
-    names = next((row for _, row in replace(frame, start=0, comments=False).rows([text])), [])
-    numbers = [bool(is_number(bare(pd.Series([cell])))[0]) for cell in first]
-    letters = not is_number(bare(pd.Series(names, dtype=object))).any() if names else False
-    return names if letters and len(names) == width and any(numbers) else []
-
-
-def _all_names(
-    fields: list[str], table: Sequence[Sequence[str]], width: int, quoted: bool, name: str
-) -> list[str]:
-    """Return a name for each field of the rows, which may have one more than the header."""
-    if not table or width <= len(fields):
-        return fields
-    if not any(row[-1].strip() for row in table if len(row) == width):
-        return [*fields, ""]
-    first = [row[0] for row in table]
-    numbers = is_number(bare(pd.Series(first, dtype=object))).any()
-    if len(set(first)) == len(first) and (quoted or not numbers):
-        return ["", *fields]
-    raise InputError(f"the rows of '{name}' have more fields than its header; name each column")
-
-
-def _check_header(
-    fields: Sequence[str], table: Sequence[Sequence[str]], line: int, name: str
-) -> str:
-    """Refuse a header that is a row or has a name twice, and return which names are numbers."""
-    names = pd.Series([field for field in fields if field], dtype=object)
-    if names.duplicated().any():
-        twice = names[names.duplicated()].iloc[0]
-        raise InputError(f"'{name}' has several columns named '{twice}'; rename them")
-    number = is_number(bare(names)) if len(names) else pd.Series([True])
-    if number.all():
-        raise InputError(
-            f"line {max(line, 1)} of '{name}' should name the columns but holds no names; add a "
-            "line of names"
-        )
-    if not number.any():
-        return ""
-    columns = [(field, _cells(table, place)) for place, field in enumerate(fields) if field]
-    for (field, cells), is_digit in zip(columns, number, strict=True):
-        numeric = len(cells) and is_number(bare(cells)).all()
-        if numeric != is_digit or not (numeric or field in set(cells)):
-            return f"the header names columns {', '.join(names[number])}"
-    raise InputError(
-        f"line {line} of '{name}' looks like a row, not like the names of the columns; add a line "
-        "of names"
-    )
-
-
-def _is_of_r(lines: Sequence[str], separator: str) -> bool:
-    """Return whether labels are in quotes and NA is not, as R writes missing labels."""
-    text = "".join(lines)
-    mark = r"\s" if separator == " " else re.escape(separator)
-    bare_na = re.search(rf"(?m)(?:^|{mark})NA(?:{mark}|$)", text)
-    return text.lstrip().startswith('"') and bare_na is not None and '"NA"' not in text
-
-
-def _cells(table: Sequence[Sequence[str]], place: int) -> pd.Series:
-    """Return the different cells of a column that are not missing."""
-    cells = dict.fromkeys(row[place] for row in table if len(row) > place)
-    texts = strip(pd.Series(list(cells), dtype=object))
-    return texts[~is_gap(texts)]
 
 
 def _guess_decimal(columns: Sequence[pd.Series], separator: str, name: str) -> tuple[str, str]:
@@ -318,3 +226,11 @@ def _guess_decimal(columns: Sequence[pd.Series], separator: str, name: str) -> t
     other = ".,"[mark == "."]
     number = example.replace(",", ".")
     return mark, f"'{example}' read as {number} (with --decimal {other} as thousands)"
+
+
+def _is_of_r(lines: Sequence[str], separator: str) -> bool:
+    """Return whether labels are in quotes and NA is not, as R writes missing labels."""
+    text = "".join(lines)
+    mark = r"\s" if separator == " " else re.escape(separator)
+    bare_na = re.search(rf"(?m)(?:^|{mark})NA(?:{mark}|$)", text)
+    return text.lstrip().startswith('"') and bare_na is not None and '"NA"' not in text
