@@ -1,13 +1,11 @@
-"""Small real data sets with their source, and the reader of a user's own CSV file.
+"""Small real data sets with their source, and the reader of a user's own file.
 
 pandas is imported when data are read, not before: the command line lists the data sets and answers
 ``--help`` without it.
 """
 
-import csv
 import difflib
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +17,9 @@ from robust_dist._errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+# in place of a file's name
+STDIN = "-"
 
 __all__ = ["DATASETS", "Dataset", "load", "read_csv"]
 
@@ -101,57 +102,44 @@ def load(name: str) -> "pd.DataFrame":
     return read_csv(DATASETS[name].path)
 
 
-def read_csv(path: str | os.PathLike[str]) -> "pd.DataFrame":
-    """Read a comma-separated file with a header line; its rows are numbered from 1.
+def read_csv(
+    path: str | os.PathLike[str],
+    *,
+    sep: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+) -> "pd.DataFrame":
+    """Read a table from a file; its rows are numbered from 1.
 
-    The path is kept in ``attrs``, so that a later complaint about a row can name its line.
+    Text with any separator, decimal mark and encoding, packed by gzip, bzip2, xz or zip or not,
+    and, with the extra ``files``, Parquet, Feather and the first sheet of an Excel file.
+    What is guessed is in ``attrs["notes"]`` of the result: lists of sentences, under the name of
+    each column that they are about, or under ``""``.
+
+    In a column of numbers, NA, None, ``.``, ``-``, ``?`` and what spreadsheets write for errors
+    are missing; among labels, NA and None are labels. Empty cells, NaN, N/A, #N/A, NULL and <NA>
+    are missing in both.
+
+    Parameters
+    ----------
+    path
+        A file; ``-`` is the standard input.
+    sep
+        What separates columns, one character (" " is any number of blanks and tabs); guessed if
+        not given.
+    decimal
+        The decimal mark, ``.`` or ``,``; guessed column by column if not given.
+    encoding
+        Such as ``utf-8``; guessed, as UTF-8, UTF-16 or cp1252, if not given.
 
     Raises
     ------
     InputError
-        If the file cannot be read as such a table.
+        If the file cannot be read as a table whose first line names the columns.
     """
-    import pandas as pd
+    from robust_dist._csv import read_table
 
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4096)
-    except FileNotFoundError:
-        raise InputError(f"no file '{path}'") from None
-    except IsADirectoryError:
-        raise InputError(f"'{path}' is a folder, not a CSV file") from None
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from None
-    if not start.strip():
-        raise InputError(f"'{path}' is empty; it should hold a header line and rows")
-    if b"\0" in start:
-        raise InputError(f"'{path}' is not a text file; save the table as CSV (UTF-8)")
-    try:
-        with warnings.catch_warnings():
-            # Rows longer than the header: pandas would take the first column for row names, or,
-            # with index_col=False, warn and drop the last.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, index_col=False)
-    except pd.errors.ParserWarning:
-        raise InputError(
-            f"the rows of '{path}' have more fields than its header; give each column a name"
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"'{path}' is not UTF-8 text; save the table as CSV (UTF-8)") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise InputError(f"'{path}' is not a table with commas: {reason}") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if frame.shape[1] == 1:
-        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-            if mark in frame.columns[0]:
-                raise InputError(f"'{path}' is separated by {word}; save it with commas")
-    if frame.empty:
-        raise InputError(f"'{path}' has a header but no rows")
-    frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
-    frame.attrs["path"] = str(path)
-    return frame
+    return read_table(path, sep, decimal, encoding)
 
 
 def row_names(frame: "pd.DataFrame", positions: "np.ndarray") -> str:
@@ -162,25 +150,34 @@ def row_names(frame: "pd.DataFrame", positions: "np.ndarray") -> str:
     named, others = positions[:10], len(positions) - 10
     names = [str(frame.index[position]) for position in named]
     text = _numbered("row", names)
-    if "path" in frame.attrs:
+    if "lines" in frame.attrs:
+        from robust_dist._csv import line_numbers
+
         # rows are numbered from 1, whichever of them are left
-        lines = [_line_of_row(frame.attrs["path"], int(name) - 1) for name in names]
-        text += f" ({_numbered('line', list(map(str, lines)))} of the file)"
+        places = [int(name) - 1 for name in names]
+        lines = line_numbers(frame.attrs["path"], frame.attrs["lines"], places)
+        text += f" ({_numbered('line', list(map(str, lines)))} of the file)" if lines else ""
     return text + (f" and {others} more" if others > 0 else "")
+
+
+def check_labels(name: str, frame: "pd.DataFrame") -> None:
+    """Refuse a column of text from a file that may have been meant as one of numbers.
+
+    Raises
+    ------
+    InputError
+        Naming the column and a row.
+    """
+    if name not in frame.attrs.get("doubts", {}):
+        return
+    row, reason = frame.attrs["doubts"][name]
+    where = row_names(frame, (frame.index == row).nonzero()[0]) or f"row {row}"
+    raise InputError(
+        f"column '{name}' is text, but may be meant as numbers: {reason} ({where}); correct the "
+        f"file, or write C({name}) if these are labels"
+    )
 
 
 def _numbered(word: str, numbers: Sequence[str]) -> str:
     """Return "row 1" or "rows 1, 2"."""
     return f"{word}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
-
-
-def _line_of_row(path: str, position: int) -> int:
-    """Return the line on which a row ends: blank lines and quoted line breaks count."""
-    with open(path, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        # the header comes first; pandas skips blank lines, but not a line of commas
-        rows = (reader.line_num for fields in reader if "".join(fields).strip() or len(fields) > 1)
-        next(rows)
-        for _ in range(position):
-            next(rows)
-        return next(rows)

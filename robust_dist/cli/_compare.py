@@ -24,7 +24,7 @@ _DEFAULT = ("general_robust", "student_t", "normal")
 
 def run(options: argparse.Namespace) -> None:
     """Compare, print and write."""
-    data, formula = find_data(options.data, options.formula)
+    data, formula = find_data(options)
     likelihoods = list(dict.fromkeys(options.likelihood or _DEFAULT))
     posteriors = [f"posterior-{name}.nc" for name in likelihoods]
     outputs = ["comparison.png", "report.html", *posteriors]

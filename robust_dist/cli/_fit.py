@@ -34,7 +34,7 @@ _EFFECTS = 20
 
 def run(options: argparse.Namespace) -> None:
     """Fit, print and write."""
-    data, formula = find_data(options.data, options.formula)
+    data, formula = find_data(options)
     if options.compare and options.method == "map":
         raise InputError("--compare needs draws, and the mode is one; give another --method")
     with output_folder(options.out, Path(options.data).stem, options.force, OUTPUTS) as (

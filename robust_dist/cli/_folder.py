@@ -55,7 +55,7 @@ def output_folder(
 
 def _new_folder(stem: str) -> Path:
     """Make and return the first free one of robust-dist-STEM, robust-dist-STEM-2, ..."""
-    base = "robust-dist-" + (re.sub(r"[^\w.-]+", "-", stem) or "fit")
+    base = "robust-dist-" + (re.sub(r"[^\w.-]+", "-", stem).strip("-") or "fit")
     number = 1
     while True:
         folder = Path(base if number == 1 else f"{base}-{number}")

@@ -153,8 +153,15 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
     """Add what says which model to fit to which data, and return the group for more of it."""
     parser.add_argument(
-        "data", metavar="DATA", help=f"a CSV file, or one of: {', '.join(sorted(DATASETS))}"
+        "data",
+        metavar="DATA",
+        help="a file of text (CSV and its kin, also packed by gzip, bzip2, xz or zip), Parquet, "
+        "Feather or Excel; - for the standard input; or one of: " + ", ".join(sorted(DATASETS)),
     )
+    command = parser.add_argument_group("file", "what is guessed of a file, if not given")
+    command.add_argument("--sep", metavar="CHAR", help="what separates columns, such as ';' or tab")
+    command.add_argument("--decimal", metavar="MARK", help="the decimal mark, . or ,")
+    command.add_argument("--encoding", metavar="NAME", help="such as utf-8 or cp1252")
     command = parser.add_argument_group("model")
     command.add_argument(
         "--formula",

@@ -3,37 +3,56 @@
 import argparse
 import json
 import math
+import os
 import platform
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import DATASETS, load, nearest, read_csv
+from robust_dist.datasets import DATASETS, STDIN, load, nearest, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def find_data(name: str, formula: str | None) -> "tuple[pd.DataFrame, str]":
-    """Return the data and the formula to fit."""
+def find_data(options: argparse.Namespace) -> "tuple[pd.DataFrame, str]":
+    """Return the data and the formula to fit, and say what was guessed in reading them."""
+    name, formula = options.data, options.formula
+    given = {"sep": options.sep, "decimal": options.decimal, "encoding": options.encoding}
     if name in DATASETS:
+        for option, value in given.items():
+            if value is not None:
+                raise InputError(f"--{option} is for files; leave it out for '{name}'")
         return load(name), formula or DATASETS[name].formula
-    if not Path(name).exists():
+    if name != STDIN and not os.path.exists(name):
         known = ", ".join(DATASETS)
         raise InputError(
             f"no file and no shipped data set '{name}'"
             f"{nearest(name, DATASETS) or ';'} shipped are: {known}"
         )
-    data = read_csv(name)
+    data = read_csv(name, **given)
     if formula is None:
         columns = ", ".join(map(str, data.columns))
         raise InputError(
             f"no formula for '{name}'; give one by --formula 'y ~ x' with its columns: {columns}"
         )
+    _tell_guesses(data, options)
     return data, formula
+
+
+def _tell_guesses(data: "pd.DataFrame", options: argparse.Namespace) -> None:
+    """Print on one line what was guessed of the file and of the columns that the options name."""
+    named = " ".join(str(value) for value in vars(options).values())
+    guesses = [
+        sentence
+        for column, sentences in data.attrs["notes"].items()
+        if column in named
+        for sentence in sentences
+    ]
+    if guesses:
+        print(f"robust-dist: '{options.data}': {'; '.join(guesses)}", file=sys.stderr)
 
 
 def all_formulas(options: argparse.Namespace, formula: str) -> str | dict[str, str]:

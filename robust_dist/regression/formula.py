@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import row_names
+from robust_dist.datasets import check_labels, row_names
 from robust_dist.regression.checks import check_design
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.frame import (
@@ -338,6 +338,7 @@ def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
                 if words.size
                 else f"column '{name}' holds numbers as text; convert it first"
             )
+        check_labels(name, data)
 
 
 def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
