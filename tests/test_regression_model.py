@@ -20,13 +20,13 @@ from robust_dist.regression.rows import row_law, row_parameters
 N = 40
 
 
-def table(seed=0):
-    """Return columns in awkward units."""
+def table(seed=0, unit=1e3):
+    """Return columns in awkward units, the response in ``unit``."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=N)
     return pd.DataFrame(
         {
-            "y": 1e3 * (5 + 2 * x + rng.normal(size=N)),
+            "y": unit * (5 + 2 * x + rng.normal(size=N)),
             "x": 1e-2 * x,
             "g": np.resize(list("abcd"), N),
             "h": np.resize(["u", "v", "w"], N),
@@ -68,18 +68,22 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_rows_follow_the_same_law_in_the_model_and_in_the_users_units(case):
-    """Two ways to the same density: the sampler's single precision, and parameters in double."""
+@pytest.mark.parametrize(("case", "unit"), [*((case, 1e3) for case in CASES), ("formulas", 1e-3)])
+def test_rows_follow_the_same_law_in_the_model_and_in_the_users_units(case, unit):
+    """Two ways to the same density: the sampler's single precision, and parameters in double.
+
+    With noise above and below 1, where the logarithm of its scale has either sign.
+    """
     formula, likelihood, arguments = CASES[case]
-    regression = Regression(formula, table(), likelihood, **arguments)
+    data = table(unit=unit)
+    regression = Regression(formula, data, likelihood, **arguments)
     latent, sites = draw(regression)
     model = sites["y"]["fn"].log_prob(regression.data["y"]) - np.log(regression.coordinates.scale)
     dt = fitted(regression, latent)
     with jax.enable_x64(True):
         law = row_law(dt, row_parameters(dt))
         assert law.batch_shape in ((1, N), (N,))
-        users = np.asarray(law.log_prob(table()["y"].to_numpy())).ravel()
+        users = np.asarray(law.log_prob(data["y"].to_numpy())).ravel()
     # single precision, in densities of residuals that may be many scales
     np.testing.assert_allclose(model, users, rtol=2e-4, atol=2e-4)
 

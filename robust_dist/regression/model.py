@@ -48,10 +48,8 @@ def make_model(
             design.groups, coordinates.group_units, coordinates.centering, strict=True
         )
     }
-    # log sigma at the sampler's zero, over that of the sampler's unit
-    sigma_shift = 0.0 if not coordinates.sigma else coordinates.sigma.fit.max() - np.log(noise)
-    if coordinates.sigma and coordinates.sigma.intercept is None:
-        sigma_shift = -np.log(noise)
+    # log sigma at the sampler's zero, in the sampler's unit; of the fit only an intercept is not 0
+    sigma_shift = coordinates.sigma.fit.sum() - jnp.log(noise) if coordinates.sigma else 0.0
 
     def parameter(name: str, unit: float = 1.0) -> ArrayLike:
         """Return a scalar parameter in the sampler's units."""

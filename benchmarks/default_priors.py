@@ -1,0 +1,297 @@
+"""Check that the default priors of ``Regression`` are calibrated, on truths that they do not know.
+
+    python benchmarks/default_priors.py [--simulations N] [--cells NAME ...] [--keep FOLDER]
+
+The default priors look at the data: the order of magnitude of the response and of its noise. Ranks
+among draws of the posterior are exactly uniform where truths come from the prior of the fit; here
+they come from one fixed wide law, and each data set is fitted under defaults of its own. So the
+ranks show what looking at the data twice costs. There are 12 cells: six kinds of model, each with 8
+and with 30 rows, two predictors of Normal(0, 1), and
+
+* coefficients: intercept Normal(0, 10), slopes Normal(0, 3);
+* sigma (scale, scale_left, scale_right): LogNormal(0, 1); alpha: Uniform(0, 2); nu: Gamma(2, 0.1);
+* ``groups``: 4 groups, of 30 rows 5, with effects of Normal(0, sd), sd of HalfNormal(3);
+* ``sigma ~ x1``: log sigma is Normal(0, 1) where x1 = 0 and has a slope of Normal(0, 1);
+* ``known errors``: sigma times errors of LogNormal(0, 0.7) that are known row by row.
+
+The model is ``Regression``'s own, its numbers arguments of one compiled NUTS that is mapped over
+the data sets, with two chains each from where ``Regression`` starts them. Truths of single data
+sets show nothing; a cell takes some minutes, is printed when it is done, and with ``--keep`` not
+run again.
+
+Printed are, for each parameter of each cell, the p-value of uniform ranks by ArviZ's test of each
+rank's place (POT-C), the mean rank, the coverage of central 50 % and 95 % intervals with its Monte
+Carlo error, and the share of data sets whose R-hat exceeds 1.05. Bars: slopes, alpha and nu are
+uniform at 0.1 % over all of theirs together (Bonferroni), and the scale's 95 % interval covers 93 %
+up to two errors. Exit status 1 if one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from copy import copy
+from dataclasses import fields, is_dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import arviz_stats
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+from _report import PRECISIONS, at_least, header, table
+from arviz_stats.base import array_stats
+from numpyro.infer import NUTS, init_to_uniform
+
+from robust_dist import AsymmetricGeneralRobust, GeneralRobust
+from robust_dist.regression import Regression
+from robust_dist.regression import model as regression_model
+
+ROWS = (8, 30)
+KINDS = ("plain", "groups", "sigma ~ x1", "known errors", "asymmetric", "student_t")
+CELLS = tuple(f"{kind}, {rows} rows" for rows in ROWS for kind in KINDS)
+LIKELIHOODS = {"asymmetric": "asymmetric_general_robust", "student_t": "student_t"}
+CHAINS, WARMUP, DRAWS, DEPTH = 2, 300, 500, 6
+LEVELS = (0.5, 0.95)
+UNIFORM = ("x1", "x2", "alpha", "nu")
+SCALES = ("sigma", "scale", "scale_left", "scale_right")
+
+Truths = dict[str, np.ndarray]
+
+
+def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths, list[Regression]]:
+    """Return true parameters, one array each, and the regressions of data simulated from them."""
+    cell = zlib.crc32(f"{kind} {rows}".encode())
+    rng = np.random.default_rng([seed, cell])
+    x = rng.normal(size=(2, simulations, rows))
+    truths = {"Intercept": rng.normal(0, 10, simulations)}
+    truths |= {name: rng.normal(0, 3, simulations) for name in ("x1", "x2")}
+    loc = truths["Intercept"][:, None] + np.einsum("ks,ksn->sn", [truths["x1"], truths["x2"]], x)
+    columns = {"x1": x[0], "x2": x[1]}
+    formula: Any = "y ~ x1 + x2"
+    log_scale = rng.normal(0, 1, (simulations, 1))
+    alpha = rng.uniform(0, 2, (simulations, 1))
+    scale = np.exp(log_scale) * np.ones(rows)
+    options: dict[str, str] = {}
+    if kind == "groups":
+        groups = 5 if rows > 8 else 4
+        level = np.arange(rows) % groups
+        columns["g"] = np.tile(np.array(list("abcde"))[level], (simulations, 1))
+        truths["1|g_sigma"] = np.abs(rng.normal(0, 3, simulations))
+        effects = truths["1|g_sigma"][:, None] * rng.normal(size=(simulations, groups))
+        loc = loc + effects[:, level]
+        formula += " + (1 | g)"
+    elif kind == "sigma ~ x1":
+        truths["log sigma at 0"] = log_scale[:, 0]
+        truths["log sigma per x1"] = rng.normal(0, 1, simulations)
+        scale = scale * np.exp(truths["log sigma per x1"][:, None] * x[0])
+        formula = {"y": formula, "sigma": "~ x1"}
+    elif kind == "known errors":
+        columns["error"] = np.exp(rng.normal(0, 0.7, (simulations, rows)))
+        scale = scale * columns["error"]
+        options["measurement_error"] = "error"
+    key = jax.random.key(rng.integers(2**31))
+    law: dist.Distribution
+    if kind == "asymmetric":
+        right = np.exp(rng.normal(0, 1, (simulations, 1)))
+        truths |= {"scale_left": np.exp(log_scale[:, 0]), "scale_right": right[:, 0]}
+        law = AsymmetricGeneralRobust(alpha, loc, scale, right)
+    elif kind == "student_t":
+        truths |= {"nu": rng.gamma(2, 10, simulations), "scale": np.exp(log_scale[:, 0])}
+        law = dist.StudentT(truths["nu"][:, None], loc, scale)
+    else:
+        law = GeneralRobust.with_orthogonal_scale(alpha, loc, scale)
+        if kind != "sigma ~ x1":
+            truths["sigma"] = np.exp(log_scale[:, 0])
+    if kind != "student_t":
+        truths["alpha"] = alpha[:, 0]
+    columns["y"] = np.asarray(law.sample(key), float)
+    regressions = [
+        Regression(
+            formula,
+            pd.DataFrame({name: values[i] for name, values in columns.items()}),
+            LIKELIHOODS.get(kind, "general_robust"),
+            **options,
+        )
+        for i in range(simulations)
+    ]
+    return truths, regressions
+
+
+def with_numbers(value: Any, number: Callable[[Any], Any]) -> Any:
+    """Return a copy in which ``number`` has replaced every float and array of floats."""
+    again = functools.partial(with_numbers, number=number)
+    if isinstance(value, float | np.ndarray | np.generic | jax.Array):
+        return number(value) if np.issubdtype(np.result_type(value), np.floating) else value
+    if isinstance(value, dist.Distribution):
+        return jax.tree.map(number, value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: again(getattr(value, f.name)) for f in fields(value)})
+    if isinstance(value, dict):
+        found = copy(value)
+        found.update({name: again(each) for name, each in value.items()})
+        return found
+    if isinstance(value, tuple):
+        each = map(again, value)
+        return type(value)(*each) if hasattr(value, "_fields") else tuple(each)
+    return value
+
+
+def numbers(value: Any) -> list[Any]:
+    """Return every float and array of floats, in the order of ``with_numbers``."""
+    found: list[Any] = []
+    with_numbers(value, lambda each: found.append(each) or each)
+    return found
+
+
+def structure(regression: Regression) -> tuple[Any, Any, Any]:
+    """Return what the model is made of: coordinates, the sampler's priors, and the data."""
+    design, coordinates, likelihood, priors = regression.setting
+    moved = regression_model._in_sampler_units(design, coordinates, priors, likelihood)
+    return coordinates, moved, regression.data
+
+
+def make_sampler(regression: Regression) -> Callable[..., Any]:
+    """Return NUTS on the regression's model as a function of keys and of the model's numbers."""
+    parts = structure(regression)[:2]
+
+    def sample(key: jax.Array, values: list[Any], data: dict[str, Any]) -> tuple[Any, ...]:
+        position = count()
+        coordinates, moved = with_numbers(
+            parts, lambda own: own if (given := values[next(position)]) is None else given
+        )
+        design, _, likelihood, priors = regression.setting
+        with mock.patch.object(regression_model, "_in_sampler_units", return_value=moved):
+            model = regression_model.make_model(design, coordinates, likelihood, priors)
+        kernel = NUTS(
+            model,
+            # as Regression starts its chains
+            init_strategy=init_to_uniform(radius=1.0),
+            dense_mass=regression.dense,
+            max_tree_depth=DEPTH,
+        )
+
+        def step(state: Any, _: None) -> tuple[Any, Any]:
+            state = kernel.sample(state, (), data)
+            return state, (state.z, state.diverging)
+
+        start = kernel.init(key, WARMUP, None, (), data)
+        warm, _ = jax.lax.scan(lambda s, _: (step(s, None)[0], None), start, length=WARMUP)
+        _, (z, diverging) = jax.lax.scan(step, warm, length=DRAWS)
+        sites = jax.vmap(kernel.postprocess_fn((), data))(z)
+        kept = {name: site for name, site in sites.items() if not name.endswith(("_z", "_offset"))}
+        return kept, diverging.mean()
+
+    return jax.jit(jax.vmap(sample))
+
+
+def stacked(trees: list[Any]) -> Any:
+    """Return trees as one, a leading axis counting them, once for each chain."""
+    return jax.tree.map(lambda *each: np.repeat(np.stack(each), CHAINS, axis=0), *trees)
+
+
+def scalars(sites: dict[str, np.ndarray], regression: Regression) -> dict[str, np.ndarray]:
+    """Return draws of the parameters that have truths, shape (simulations, chains, draws)."""
+    found = {}
+    for name, site in sites.items():
+        values = np.asarray(site, float).reshape(-1, CHAINS, *site.shape[1:])
+        if name == "beta":
+            names = regression.design.coefficients
+            found |= {each: values[..., i] for i, each in enumerate(names)}
+        elif name == "beta_sigma":
+            found |= {f"log sigma {at}": values[..., i] for i, at in enumerate(("at 0", "per x1"))}
+        else:
+            found[name] = values[..., 0] if values.ndim == 4 else values
+    return found
+
+
+def run(kind: str, rows: int, simulations: int, seed: int) -> dict[str, np.ndarray]:
+    """Return the shares of draws below the truths and R-hats by parameter, shape (2, simulations).
+
+    And the share of draws that diverged in each, as ``"diverging"``.
+    """
+    truths, regressions = simulate(kind, rows, simulations, seed)
+    parts = [structure(regression) for regression in regressions]
+    each = [numbers(part[:2]) for part in parts]
+    # what is the same in all, such as a zero, stays a number that Python can look at
+    same = [
+        all(np.array_equal(column[0], value) for value in column)
+        for column in zip(*each, strict=True)
+    ]
+    values = stacked([[None if s else v for s, v in zip(same, one, strict=True)] for one in each])
+    keys = jax.random.split(jax.random.key(seed), simulations * CHAINS)
+    sites, diverging = jax.device_get(
+        make_sampler(regressions[0])(keys, values, stacked([part[2] for part in parts]))
+    )
+    draws = scalars(sites, regressions[0])
+    rng = np.random.default_rng(seed)
+    found = {"diverging": diverging.reshape(-1, CHAINS).mean(1)}
+    for name, truth in truths.items():
+        below = (draws[name] < truth[:, None, None]).sum((1, 2)) + rng.random(simulations)
+        rhat = [arviz_stats.rhat(each, chain_axis=0, draw_axis=1) for each in draws[name]]
+        found[name] = np.array([below / (CHAINS * DRAWS + 1), rhat])
+    return found
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--simulations", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="NAME")
+    parser.add_argument("--keep", type=Path, help="folder of results, of which none is made anew")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    arguments = parser.parse_args()
+    jax.config.update("jax_enable_x64", arguments.precision == "float64")
+    title = f"Default priors, {arguments.simulations} simulations, {arguments.precision}"
+    print(header(title), flush=True)
+    results = {}
+    for cell in arguments.cells:
+        start = time.perf_counter()
+        kind, rows = cell.removesuffix(" rows").rsplit(", ", 1)
+        setting = f"{arguments.simulations}, {arguments.seed}, {arguments.precision}"
+        file = arguments.keep and arguments.keep / f"{cell}, {setting}.npz"
+        if file and file.exists():
+            results[cell] = dict(np.load(file))
+        else:
+            results[cell] = run(kind, int(rows), arguments.simulations, arguments.seed)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(file, **results[cell])
+        diverging = 100 * np.mean(results[cell].pop("diverging"))
+        seconds = time.perf_counter() - start
+        print(f"{cell}: {seconds:.0f} s, {diverging:.1f} % of draws diverged", flush=True)
+    tests = sum(name in UNIFORM for result in results.values() for name in result)
+    lines = []
+    for cell, result in results.items():
+        for name, (shares, rhat) in result.items():
+            p = float(array_stats.uniformity_test(shares)[0])
+            verdict = at_least(p, 0.001 / tests if name in UNIFORM else None)
+            line = [f"{cell}: {name}", f"{p:.2g}", *verdict, f"{shares.mean():.3f}"]
+            for level in LEVELS:
+                coverage = np.mean(np.abs(shares - 0.5) < level / 2)
+                error = np.sqrt(level * (1 - level) / shares.size)
+                line.append(f"{100 * coverage:.1f} ± {100 * error:.1f} %")
+            lines.append(
+                (
+                    *line,
+                    *at_least(
+                        round(coverage, 4), round(0.93 - 2 * error, 4) if name in SCALES else None
+                    ),
+                    f"{100 * np.mean(rhat > 1.05):.0f} %",
+                )
+            )
+    titles = ["parameter", "p", "bar", "verdict", "mean rank", "50 % covers", "95 % covers"]
+    print(table([*titles, "bar", "verdict", "R-hat > 1.05"], lines))
+    return int(any("MISSED" in line for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
