@@ -13,7 +13,7 @@ from scipy import stats
 from robust_dist import GeneralRobust, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.datasets import load
-from robust_dist.regression import Regression, checks
+from robust_dist.regression import Regression, design
 from robust_dist.regression.formula import make_design
 from robust_dist.regression.model import make_data
 from robust_dist.regression.standardize import least_absolute, standardize
@@ -131,7 +131,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(formula, data, complaint):
 
 def test_columns_are_compared_over_all_rows(monkeypatch):
     """Although in blocks: that two agree in one of them is no matter."""
-    monkeypatch.setattr(checks, "_BLOCK", 4)
+    monkeypatch.setattr(design, "BLOCK", 4)
     data = table().assign(w=lambda data: data.x.where(np.arange(len(data)) >= 4, data.z))
     Regression("y ~ z + w", data)
     with pytest.raises(InputError, match="rank-deficient: column 'w'"):
@@ -150,6 +150,7 @@ def test_a_bad_row_of_a_file_is_named_with_its_line(tmp_path):
 # --- the sampler's coordinates ----------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*stands without")
 @pytest.mark.parametrize(
     "formula", ["y ~ x + z", "y ~ 0 + x + z", "y ~ group + x", "y ~ 0 + group"]
 )

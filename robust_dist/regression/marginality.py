@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from robust_dist.regression.design import Columns
+from robust_dist.regression.span import is_number
 
 # rows that tell whether a column is a combination of others
 _ROWS = 2_000
@@ -40,7 +41,7 @@ def missing_terms(common: Any, columns: Columns, data: pd.DataFrame) -> Iterator
     design = design / np.where(size > 0, size, 1.0)
     for term in common.terms.values():
         for name in sorted(_polynomial_in(term)):
-            if name not in rows or not pd.api.types.is_numeric_dtype(rows[name].dtype):
+            if name not in rows or not is_number(rows[name]):
                 continue
             shift = float(np.ptp(rows[name])) or 1.0
             moved = term.eval_new_data(rows.assign(**{name: rows[name].astype(float) + shift}))

@@ -112,10 +112,9 @@ def _check_coefficient(name: str, prior: Any, elements: int) -> None:
 def _check_law(name: str, prior: dist.Distribution, elements: int) -> None:
     """Refuse laws of another shape, discrete ones, and those that cannot be drawn from."""
     if prior.event_shape or prior.batch_shape not in ((), (1,), (elements,)):
-        shapes = "()" if elements == 1 else f"() or ({elements},)"
         raise InputError(
             f"the prior of '{name}' has batch shape {prior.batch_shape} and event shape "
-            f"{prior.event_shape}; it needs {shapes}, and ()"
+            f"{prior.event_shape}; it needs () or ({elements},), and ()"
         )
     if prior.is_discrete:
         raise InputError(

@@ -165,6 +165,7 @@ def choose_priors(
     middle = float(np.median(y)) if centred else 0.0
     spread_y = spreads(y, middle)
     width = 2.5 * float(spread_y.max())
+    _refuse_extreme(design, coordinates.transform, width)
     parts = predictors(design)
     defaults = {
         "beta": (coordinates, middle, width, width),
@@ -182,7 +183,6 @@ def choose_priors(
             priors[block.name] = block.prior
             if block.name == part and not block.single:
                 names[part] = tuple(columns.coefficients[c] for c in block.columns)
-    _refuse_extreme(design, blocks["beta"])
     if likelihood.shape and design.alpha is None:
         law = dist.Uniform(0.0, 2.0) if likelihood.shape == "alpha" else dist.Gamma(2.0, 0.1)
         priors[likelihood.shape] = law
@@ -241,19 +241,15 @@ def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.D
     return dist.HalfNormal((2.5 * np.where(varies, slope, constant)).astype(np.float32))
 
 
-def _refuse_extreme(design: Design, blocks: Sequence[Block]) -> None:
+def _refuse_extreme(design: Design, transform: np.ndarray, width: float) -> None:
     """Refuse units in which a coefficient is out of reach of single precision."""
-    for block in blocks:
-        if block.directions is None:
-            continue
-        widths = np.linalg.norm(np.asarray(block.prior.transform, float), axis=1)
-        for column, width in zip(block.columns, widths, strict=True):
-            if not 1e-30 < width < 1e30:
-                name = design.coefficients[column]
-                raise InputError(
-                    f"the coefficient of '{name}' would be of the order {width:.0e}, beyond single "
-                    f"precision; express '{name}' or '{design.response}' in other units"
-                )
+    sizes = width * np.linalg.norm(transform, axis=1)
+    for name, size in zip(design.coefficients, sizes, strict=True):
+        if not 1e-30 < size < 1e30:
+            raise InputError(
+                f"the coefficient of '{name}' would be of the order {size:.0e}, beyond single "
+                f"precision; express '{name}' or '{design.response}' in other units"
+            )
 
 
 def _in_words(design: Design, blocks: Mapping[str, Sequence[Block]], width: float) -> str:

@@ -134,13 +134,13 @@ def _numeric(common: Any, data: pd.DataFrame) -> list[str]:
         for component in getattr(term, "components", ()):
             names = {str(name) for name in component.var_names}
             (numbers if component.kind == "numeric" else labels).update(names)
-    return [
-        name
-        for name in sorted(numbers - labels)
-        if name in data
-        and pd.api.types.is_numeric_dtype(data[name].dtype)
-        and not pd.api.types.is_bool_dtype(data[name].dtype)
-    ]
+    return [name for name in sorted(numbers - labels) if name in data and is_number(data[name])]
+
+
+def is_number(column: pd.Series) -> bool:
+    """Whether a column holds numbers that may be moved, which truth values are not."""
+    types = pd.api.types
+    return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

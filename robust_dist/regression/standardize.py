@@ -63,8 +63,10 @@ class Axes:
         """Return the design in the sampler's basis, in single precision."""
         rows = len(columns.values[0])
         design = np.empty((rows, self.fit.size), np.float32)
-        for start, block in zip(range(0, rows, BLOCK), columns.blocks(), strict=True):
-            design[start : start + BLOCK] = (block - self.center) @ self.transform
+        start = 0
+        for block in columns.blocks():
+            design[start : start + len(block)] = (block - self.center) @ self.transform
+            start += len(block)
         return design
 
     def coefficients(self, z):  # type: ignore[no-untyped-def]
