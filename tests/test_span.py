@@ -255,3 +255,15 @@ def test_a_term_without_what_it_is_built_on_is_named(formula, missing, shift):
     said = [str(warning.message) for warning in caught]
     assert len(said) == len(missing) == len(regression.design.problems)
     assert all(part in " ".join(said) for part in missing)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e5])
+def test_predictors_that_nearly_repeat_each_other_are_named_and_fitted(shift):
+    rng = np.random.default_rng(0)
+    data = table(shift).assign(w=lambda frame: frame.x - 2 * frame.z + 1e-5 * rng.normal(size=N))
+    with pytest.warns(UserWarning, match="'w' is all but a combination of the columns before it"):
+        regression = Regression("y ~ x + z + w", data)
+    # well posed: each direction of the fit has the width that any other has
+    q = np.asarray(regression.data["x"], float)
+    np.testing.assert_allclose(q.T @ q / N, np.eye(4), atol=0.05)
+    assert np.isfinite(density(regression))

@@ -20,7 +20,7 @@ from robust_dist.regression.frame import (
     row_values,
 )
 from robust_dist.regression.marginality import missing_terms
-from robust_dist.regression.span import span_factor
+from robust_dist.regression.span import nearly_dependent, span_factor
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
 # names up among the local variables of whoever called it.
@@ -211,21 +211,18 @@ def _with_factors(design: Design, evaluated: Evaluated, data: pd.DataFrame) -> D
     def with_factor(columns: Columns | None, part: Any) -> Any:
         if columns is None:
             return None
-        return replace(columns, factor=span_factor(columns, part.common, data))
+        measured = replace(columns, factor=span_factor(columns, part.common, data))
+        problems.extend(missing_terms(part.common, columns, data))
+        problems.extend(nearly_dependent(measured, part.common))
+        return measured
 
-    parts = (evaluated.location, evaluated.alpha, evaluated.sigma)
-    columns = (design, design.alpha, design.sigma)
-    problems = [
-        sentence
-        for part, matrix in zip(parts, columns, strict=True)
-        if part is not None and matrix is not None
-        for sentence in missing_terms(part.common, matrix, data)
-    ]
+    problems: list[str] = []
+    measured = with_factor(design, evaluated.location)
     return replace(
-        with_factor(design, evaluated.location),
-        problems=tuple(problems),
+        measured,
         alpha=with_factor(design.alpha, evaluated.alpha),
         sigma=with_factor(design.sigma, evaluated.sigma),
+        problems=tuple(problems),
     )
 
 

@@ -29,6 +29,8 @@ from robust_dist.regression.design import BLOCK, Columns
 # Spreads from the median to which a predictor is winsorised: beyond lie 0.3 % of a Normal sample,
 # and a fifth of the rows moved there leave a standard deviation within a factor of two
 _REACH = 3.0
+# a variance inflation factor of 1e6, where a coefficient's error is a thousand times what it was
+_NEAR = 1e-3
 # what rounding leaves of a column that is an exact combination of others
 DEPENDENT = 1e-12
 
@@ -66,6 +68,32 @@ def triangular(blocks: Iterable[np.ndarray], columns: int) -> np.ndarray:
 def dependent_columns(factor: np.ndarray) -> np.ndarray:
     """Return positions of the columns that those before them determine."""
     return np.flatnonzero(np.diag(factor) <= DEPENDENT * np.linalg.norm(factor, axis=0))
+
+
+def nearly_dependent(columns: Columns, common: Any) -> Iterator[str]:
+    """Yield a sentence for each predictor that those before it all but determine.
+
+    Of columns of the user's table alone: that a power nearly repeats what it is built on, which a
+    shift can make it do, is no matter in an orthogonal basis.
+    """
+    plain = [
+        place
+        for term in common.terms.values()
+        if term.kind == "intercept"
+        or (len(term.components) == 1 and not hasattr(term.components[0], "call"))
+        for place in range(len(columns.values))[common.slices[term.name]]
+    ]
+    factor = triangular([columns.factor[:, plain]], len(plain))
+    first = int(columns.intercept is not None)
+    size = np.linalg.norm(factor[first:], axis=0)
+    for place in range(first + 1, len(plain)):
+        left = factor[place, place] / size[place]
+        if left < _NEAR:
+            yield (
+                f"'{columns.coefficients[plain[place]]}' is all but a combination of the columns "
+                f"before it ({left:.1g} of its spread is its own): the data say little of their "
+                "coefficients one by one; drop one of them unless only predictions matter"
+            )
 
 
 def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = ()) -> Basis:
