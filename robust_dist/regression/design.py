@@ -64,3 +64,5 @@ class Design(Columns):
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
     measurement_error: np.ndarray | None = None
+    own_functions: bool = False
+    """whether the user's own functions may be called, which nobody else has"""

@@ -133,7 +133,7 @@ def make_design(
         check_row_values(what.replace("_", " "), values, data)
     data = _only(names, data)
     evaluated = evaluate(formulas, data, functions)
-    design = _make(evaluated, formulas[""], data, extra)
+    design = _make(evaluated, formulas[""], data, {**extra, "own_functions": bool(functions)})
     check_design(design, data)
     return design, data
 
@@ -197,7 +197,7 @@ def evaluate(
 
 
 def _make(
-    evaluated: Evaluated, formula: str, data: pd.DataFrame, extra: Mapping[str, np.ndarray | None]
+    evaluated: Evaluated, formula: str, data: pd.DataFrame, extra: Mapping[str, Any]
 ) -> Design:
     """Return the design of formulae's matrices."""
     location = evaluated.location

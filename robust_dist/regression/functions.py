@@ -52,9 +52,10 @@ REMEMBERING = ("center", "scale", "standardize")
 
 LISTED = frozenset((*ELEMENTWISE, *CATEGORICAL, *BASES, *CONTRASTS, *REMEMBERING, "I"))
 
-_OVER_ROWS = frozenset(
-    "amax amin argsort average cumprod cumsum diff mean median max min nanmax nanmean nanmedian "
-    "nanmin nanstd nansum norm percentile prod ptp quantile rank shift sort std sum var".split()
+_OVER_ROWS = (
+    *("amax", "amin", "argsort", "average", "cumprod", "cumsum", "diff", "mean", "median", "max"),
+    *("min", "nanmax", "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "norm", "percentile"),
+    *("prod", "ptp", "quantile", "rank", "shift", "sort", "std", "sum", "var"),
 )
 _MENDS = {
     "offset": "give the offset beside the formula (offset=, --offset)",

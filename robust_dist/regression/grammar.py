@@ -6,9 +6,9 @@ anything is expanded or computed.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from copy import deepcopy
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from formulae.expr import Assign, Binary, Call, Grouping, Literal, QuotedName, Unary, Variable
 from formulae.parser import ParseError, Parser
@@ -36,7 +36,7 @@ _ARITHMETIC = ("PLUS", "MINUS", "STAR", "SLASH", "STAR_STAR")
 _UNLIMITED = ("lower_bound", "upper_bound", "seed")
 _EQUALITY = ("EQUAL_EQUAL", "BANG_EQUAL")
 _COMPARISON = (*_EQUALITY, "LESS_EQUAL", "LESS", "GREATER_EQUAL", "GREATER")
-_SUM = ("PLUS", "MINUS")
+_SUM, _CROSSING = ("PLUS", "MINUS"), ("COLON", "STAR", "SLASH")
 
 
 class Formula(NamedTuple):
@@ -168,14 +168,16 @@ class _Reader:
             tree = tree.right
         self._terms(tree)
 
-    def _refuse(self, reason: str) -> NoReturn:
-        raise InputError(f"cannot use the formula '{self.text}': {reason}")
+    def _refusal(self, reason: str) -> InputError:
+        return InputError(f"cannot use the formula '{self.text}': {reason}")
 
     def _response(self, tree: Any) -> None:
         while isinstance(tree, Grouping):
             tree = tree.expression
         if not isinstance(tree, Variable | QuotedName | Call):
-            self._refuse("one column, or a function of it such as log(y), goes before the '~'")
+            raise self._refusal(
+                "one column, or a function of it such as log(y), goes before the '~'"
+            )
         self._terms(tree)
 
     # --- terms ---------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class _Reader:
                 count = 1
             case Unary():
                 if tree.operator.kind == "MINUS" and not isinstance(tree.right, Literal):
-                    self._refuse("a '-' stands before a term that is no number; write I(-x)")
+                    raise self._refusal("a '-' stands before a term that is no number; write I(-x)")
                 count = self._terms(tree.right)
             case Binary() if tree.operator.kind in _SUM:
                 first, steps = _unrolled(tree)
@@ -204,36 +206,40 @@ class _Reader:
             case Binary():
                 count = self._crossed(tree)
             case _:
-                self._refuse("'=' stands outside of a function")
+                raise self._refusal("'=' stands outside of a function")
         if count > _TERMS:
-            self._refuse(f"there are more than {_TERMS} terms; leave some out")
+            raise self._refusal(f"there are more than {_TERMS} terms; leave some out")
         return count
 
     def _intercept(self, tree: Any) -> None:
         value = tree.value
         if isinstance(value, str):
-            self._refuse(f"'{value}' is in quotes, as text; a column has none, or backticks")
+            raise self._refusal(f"'{value}' is in quotes, as text; a column has none, or backticks")
         if isinstance(value, bool) or value is None:
-            self._refuse(f"{value} is no term; write 0 or 1 for the intercept")
+            raise self._refusal(f"{value} is no term; write 0 or 1 for the intercept")
         if value not in (0, 1):
-            self._refuse(_number_as_term(value, f"{value} * x"))
+            raise self._refusal(_number_as_term(value, f"{value} * x"))
 
     def _crossed(self, tree: Any) -> int:
         """Read terms that are combined, and return an upper bound of how many come of it."""
         kind, left, right = tree.operator.kind, tree.left, tree.right
         if kind in _COMPARISON:
-            self._refuse("a comparison stands outside of a function; write I(x > 0)")
+            raise self._refusal("a comparison stands outside of a function; write I(x > 0)")
         if kind == "STAR_STAR":
             return self._power(left, right)
         if kind == "PIPE":
             return self._grouped(left, right)
+        if kind not in _CROSSING:
+            raise self._refusal(f"'{tree.operator.lexeme}' stands where terms are expected")
         for side in (left, right):
             if isinstance(side, Literal):
                 sign = "*" if kind == "COLON" else tree.operator.lexeme
                 example = f"{side.value} {sign} x" if side is left else f"x {sign} {side.value}"
-                self._refuse(_number_as_term(side.value, example))
+                raise self._refusal(_number_as_term(side.value, example))
         if left == right:
-            self._refuse("a term crossed with itself adds nothing; write I(x**2) for its square")
+            raise self._refusal(
+                "a term crossed with itself adds nothing; write I(x**2) for its square"
+            )
         first, second = self._terms(left), self._terms(right)
         if kind == "COLON":
             return first * second
@@ -243,7 +249,9 @@ class _Reader:
         order = right.value if isinstance(right, Literal) else None
         count = self._terms(left)
         if type(order) is not int or order < 1 or count < 2:
-            self._refuse("'**' outside of a function crosses terms, as (a + b)**2; write I(x**2)")
+            raise self._refusal(
+                "'**' outside of a function crosses terms, as (a + b)**2; write I(x**2)"
+            )
         total = 0
         for chosen in range(1, min(order, count) + 1):
             total += math.comb(count, chosen)
@@ -256,16 +264,16 @@ class _Reader:
         while isinstance(effect, Grouping):
             effect = effect.expression
         if isinstance(effect, Unary) or (isinstance(effect, Literal) and effect.value == 0):
-            self._refuse("nothing varies with the group; write (1 | g), or (0 + x | g)")
+            raise self._refusal("nothing varies with the group; write (1 | g), or (0 + x | g)")
         if any(isinstance(side, Binary) and side.operator.kind == "PIPE" for side in (left, right)):
-            self._refuse("a '|' follows another; write (x | g) + (x | h)")
+            raise self._refusal("a '|' follows another; write (x | g) + (x | h)")
         if isinstance(right, Literal | Unary):
-            self._refuse("no column stands after a '|'; write (1 | g)")
+            raise self._refusal("no column stands after a '|'; write (1 | g)")
         return (self._terms(left) + 1) * self._terms(right)
 
     def _column(self, tree: Any, numeric: bool = False) -> None:
         if isinstance(tree, Variable) and tree.level is not None:
-            self._refuse("a column is followed by '['; write I(x == 'a')")
+            raise self._refusal("a column is followed by '['; write I(x == 'a')")
         name = tree.name.lexeme if isinstance(tree, Variable) else tree.expression.lexeme[1:-1]
         self.columns[name] = None
         if numeric:
@@ -275,7 +283,7 @@ class _Reader:
 
     def _name(self, tree: Any) -> str:
         if not isinstance(tree.callee, Variable) or tree.callee.level is not None:
-            self._refuse("what is called is no function's name")
+            raise self._refusal("what is called is no function's name")
         return str(tree.callee.name.lexeme)
 
     def _term_of_call(self, tree: Any) -> None:
@@ -286,13 +294,13 @@ class _Reader:
         else:
             varies = self._call(tree, numeric=False, depth=0)
         if not varies:
-            self._refuse(f"{name}(...) names no column")
+            raise self._refusal(f"{name}(...) names no column")
 
     def _columns_of_call(self, name: str, tree: Any) -> bool:
         """Read a call that makes several columns: of an expression, and constants."""
         expression, *options = tree.args or [None]
         if expression is None or isinstance(expression, Assign):
-            self._refuse(f"{name}() is given no column; write {name}(x)")
+            raise self._refusal(f"{name}() is given no column; write {name}(x)")
         for given in options:
             option = given.name.name.lexeme if isinstance(given, Assign) else "a number"
             value = _of_argument(given)
@@ -301,28 +309,32 @@ class _Reader:
                 constant = _of_argument(part)
                 constant = constant.right if isinstance(constant, Unary) else constant
                 if not isinstance(constant, Literal):
-                    self._refuse(f"{name}(x, ...) takes numbers and text after its column")
+                    raise self._refusal(f"{name}(x, ...) takes numbers and text after its column")
                 large = type(constant.value) is int and constant.value > _SIZE
                 if name in BASES and large and option not in _UNLIMITED:
-                    self._refuse(f"{name}(...) is given {option} above {_SIZE}")
+                    raise self._refusal(f"{name}(...) is given {option} above {_SIZE}")
         return self._value(expression, numeric=name in BASES, depth=0)
 
     def _call(self, tree: Any, numeric: bool, depth: int) -> bool:
         """Read a call that gives each row one value; return whether a column is in it."""
         name = self._name(tree)
         if name in (*CATEGORICAL, *BASES, *CONTRASTS):
-            self._refuse(f"{name}(...) is part of another term; it must be a term of its own")
+            raise self._refusal(
+                f"{name}(...) is part of another term; it must be a term of its own"
+            )
         if name in self.functions:
-            return any([self._value(_of_argument(part), False, depth) for part in tree.args])
+            return self._values(map(_of_argument, tree.args), False, depth)
         plain = plain_name(name)
         if plain not in ELEMENTWISE and name not in (*REMEMBERING, "I"):
-            self._refuse(why_not(name, self.functions))
+            raise self._refusal(why_not(name, self.functions))
         counts = ELEMENTWISE[plain].arguments if plain in ELEMENTWISE else (1,)
         if len(tree.args) not in counts or any(isinstance(part, Assign) for part in tree.args):
             words = " or ".join(map(str, counts))
-            self._refuse(f"{name}() takes {words} argument{'s' * (words != '1')}, without names")
+            raise self._refusal(
+                f"{name}() takes {words} argument{'s' * (words != '1')}, without names"
+            )
         numeric = numeric or name != "I"
-        return any([self._value(part, numeric, depth) for part in tree.args])
+        return self._values(tree.args, numeric, depth)
 
     def _value(self, tree: Any, numeric: bool, depth: int) -> bool:
         """Read an expression within a function; return whether a column is in it.
@@ -331,7 +343,7 @@ class _Reader:
         floats: these neither wrap around nor, as ``9**9**9**9``, take for ever.
         """
         if depth > _DEPTH:
-            self._refuse(f"more than {_DEPTH} operations are one within the other")
+            raise self._refusal(f"more than {_DEPTH} operations are one within the other")
         depth += 1
         match tree:
             case Grouping():
@@ -348,20 +360,27 @@ class _Reader:
                 return self._value(tree.right, True, depth)
             case Binary() if tree.operator.kind in (*_COMPARISON, *_ARITHMETIC):
                 numeric = tree.operator.kind not in _EQUALITY
-                return any([self._value(part, numeric, depth) for part in (tree.left, tree.right)])
+                return self._values((tree.left, tree.right), numeric, depth)
         lexeme = tree.operator.lexeme if isinstance(tree, Binary) else "="
-        self._refuse(f"'{lexeme}' is part of a function, where it has no meaning")
+        raise self._refusal(f"'{lexeme}' is part of a function, where it has no meaning")
+
+    def _values(self, trees: Iterable[Any], numeric: bool, depth: int) -> bool:
+        """Read each of several expressions; return whether a column is in any."""
+        varies = False
+        for tree in trees:
+            varies |= self._value(tree, numeric, depth)
+        return varies
 
     def _constant(self, tree: Any, numeric: bool) -> None:
         if not numeric or isinstance(tree.value, bool):
             return
         if not isinstance(tree.value, int | float):
-            self._refuse(f"{tree.value!r} is no number, and is computed with")
+            raise self._refusal(f"{tree.value!r} is no number, and is computed with")
         tree.lexeme = str(tree.value)  # by which the coefficient is called
         try:
             tree.value = float(tree.value)
         except OverflowError:
-            self._refuse(f"the number {tree.value} is too large")
+            raise self._refusal(f"the number {tree.value} is too large") from None
 
 
 def _number_as_term(value: object, example: str) -> str:
@@ -373,7 +392,7 @@ def _of_argument(given: Any) -> Any:
     return given.value if isinstance(given, Assign) else given
 
 
-class _Resolver(Resolver):  # type: ignore[misc]
+class _Resolver(Resolver):
     """Formulae's, for sums of any length, and for subtracted terms that are there."""
 
     def __init__(self, text: str) -> None:
