@@ -33,7 +33,7 @@ _LENGTH, _NESTING, _TERMS, _DEPTH, _SIZE = 100_000, 40, 2000, 100, 2000
 
 _ARITHMETIC = ("PLUS", "MINUS", "STAR", "SLASH", "STAR_STAR")
 # options of splines that are no size
-_UNLIMITED = ("lower_bound", "upper_bound", "seed")
+_UNLIMITED = ("lower_bound", "upper_bound", "period", "seed")
 _EQUALITY = ("EQUAL_EQUAL", "BANG_EQUAL")
 _COMPARISON = (*_EQUALITY, "LESS_EQUAL", "LESS", "GREATER_EQUAL", "GREATER")
 _SUM, _CROSSING = ("PLUS", "MINUS"), ("COLON", "STAR", "SLASH")
@@ -252,8 +252,9 @@ class _Reader:
             raise self._refusal(
                 "'**' outside of a function crosses terms, as (a + b)**2; write I(x**2)"
             )
+        right.value = min(order, count)  # formulae counts up to it, however large
         total = 0
-        for chosen in range(1, min(order, count) + 1):
+        for chosen in range(1, right.value + 1):
             total += math.comb(count, chosen)
             if total > _TERMS:
                 break
