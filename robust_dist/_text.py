@@ -2,7 +2,6 @@
 
 import unicodedata
 
-_LONGEST = 1000
 # joiners, of which the spelling of Persian or Hindi has need
 _JOINERS = "\u200c\u200d"
 
@@ -31,8 +30,8 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def shortened(text: str) -> str:
-    """Return a text without its middle if it is too long to read."""
-    if len(text) <= _LONGEST:
+def shortened(text: str, longest: int = 1000) -> str:
+    """Return a text without its middle if it is longer than so many letters."""
+    if len(text) <= longest:
         return text
-    return f"{text[: 2 * _LONGEST // 3]} ... {text[-_LONGEST // 3 :]}"
+    return f"{text[: 2 * longest // 3]} ... {text[-longest // 3 :]}"

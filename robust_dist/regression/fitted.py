@@ -91,6 +91,7 @@ def _check_rows(dt: DataTree) -> None:
         _require(f"beta{part}" in posterior, f"it has no coefficients 'beta{part}'")
         names = [data.indexes.get(f"coefficient{part}") for data in (posterior, constants)]
         alike = names[0] is not None and names[1] is not None and names[0].equals(names[1])
+        alike &= constants[f"x{part}"].dims == ("row", f"coefficient{part}")
         _require(alike, f"the columns of 'x{part}' are not the coefficients of 'beta{part}'")
     for key in map(str, constants.data_vars):
         if key.endswith("_index"):

@@ -15,7 +15,7 @@ from robust_dist.regression.datatree import safe
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
 from robust_dist.regression.frame import check_row_values, row_values, to_frame
-from robust_dist.regression.functions import Functions
+from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.rows import (
     Effect,
     Rows,
@@ -78,6 +78,7 @@ def predict(
         If the new data lack a column, miss a value or hold a category that the fit has not seen.
     """
     check_fit(dt)
+    functions = check_functions(functions)
     seed = seed_number(seed)
     if kind not in KINDS:
         raise InputError(f"no kind '{kind}' of prediction; there are: {', '.join(KINDS)}")

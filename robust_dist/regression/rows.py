@@ -13,7 +13,7 @@ from robust_dist._errors import InputError
 from robust_dist.regression import state
 from robust_dist.regression.datatree import safe
 from robust_dist.regression.formula import Evaluated, evaluate, to_columns
-from robust_dist.regression.functions import Functions
+from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import find_likelihood
 
 # draws x rows of one block, of which a handful of arrays exist at a time
@@ -99,6 +99,7 @@ def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
         If a formula calls a function that is neither listed nor among these, or does not make the
         coefficients of the posterior.
     """
+    functions = check_functions(functions)
     data = dt["constant_data"].dataset
     if "x" in data:
         return dt
