@@ -106,15 +106,18 @@ def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
     evaluated = evaluate(*state.load(dt), functions)
     check_coefficients(dt, evaluated)
     parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
+    designs = {name: to_columns(part.common) for name, part in parts.items() if part is not None}
     matrices = {
-        f"x{name}": (("row", f"coefficient{name}"), to_columns(part.common).x)
-        for name, part in parts.items()
-        if part is not None
+        f"x{name}": (("row", f"coefficient{name}"), columns.x) for name, columns in designs.items()
     }
     if len(matrices["x"][1]) != dt["observed_data"].sizes["row"]:
         raise InputError("'training_data' does not have the rows of the fit; fit anew")
     whole = dt.copy()
-    whole["constant_data"] = DataTree(data.assign(matrices))
+    whole["constant_data"] = DataTree(
+        data.assign(matrices).assign_coords(
+            {f"coefficient{name}": list(columns.coefficients) for name, columns in designs.items()}
+        )
+    )
     return whole
 
 
