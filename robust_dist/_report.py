@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from xarray import DataTree
 
 from robust_dist import diagnostics, plots
+from robust_dist._text import printable, printable_lines
 from robust_dist.diagnostics.sampling import summary_texts
 from robust_dist.regression import Comparison
 
@@ -154,7 +155,7 @@ def fit_report(
             _image(pictures["weights"]),
         ),
         _compared(comparison) if comparison is not None else "",
-        _section("Priors", f"<pre>{html.escape(priors)}</pre>"),
+        _section("Priors", f"<pre>{html.escape(printable_lines(priors))}</pre>"),
         _run(dt, ("likelihood", dt.attrs["likelihood"])),
     ]
     return _page(heading, sections)
@@ -187,7 +188,7 @@ def _picture(figure: Figure, caption: str) -> Picture:
 
 def _page(title: str, sections: Iterable[str]) -> str:
     """Return a page with everything inside it."""
-    text = html.escape(title)
+    text = _escaped(title)
     body = "\n".join(filter(None, sections))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -200,25 +201,30 @@ def _page(title: str, sections: Iterable[str]) -> str:
     )
 
 
+def _escaped(text: object) -> str:
+    """Return a text that neither HTML nor the screen takes for anything else."""
+    return html.escape(printable(text), quote=True)
+
+
 def _section(heading: str, *parts: str) -> str:
     body = "\n".join(filter(None, parts))
-    return f"<section>\n<h2>{html.escape(heading)}</h2>\n{body}\n</section>"
+    return f"<section>\n<h2>{_escaped(heading)}</h2>\n{body}\n</section>"
 
 
 def _paragraph(text: str) -> str:
-    return f"<p>{html.escape(text)}</p>"
+    return f"<p>{_escaped(text)}</p>"
 
 
 def _warnings(problems: Sequence[str]) -> str:
     return "\n".join(
-        f'<p class="warning"><strong>Warning:</strong> {html.escape(problem)}</p>'
+        f'<p class="warning"><strong>Warning:</strong> {_escaped(problem)}</p>'
         for problem in problems
     )
 
 
 def _image(picture: Picture) -> str:
     data = base64.b64encode(picture.png).decode("ascii")
-    caption = html.escape(picture.caption, quote=True)
+    caption = _escaped(picture.caption)
     return (
         f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
         f"<figcaption>{caption}</figcaption></figure>"
@@ -246,7 +252,7 @@ def _outlier_text(outliers: pd.DataFrame) -> pd.DataFrame:
         "leverage": "{:.2f}",
         "pareto_k": "{:.2f}",
     }
-    text = pd.DataFrame(index=top.index.astype(str))
+    text = pd.DataFrame(index=top.index.map(printable))
     for name, form in formats.items():
         text[name] = ["" if np.isnan(value) else form.format(value) for value in top[name]]
     return text.rename(columns={"pareto_k": "Pareto-k"})
@@ -261,7 +267,7 @@ def _divergences(dt: DataTree) -> str:
 def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
     """Return the section of a comparison."""
     table = comparison.table[["elpd", "se", "elpd_diff", "dse", "weight"]]
-    coefficients = comparison.coefficients.map(lambda value: f"{value:.4g}")
+    coefficients = comparison.coefficients.rename(index=printable)
     return _section(
         "Likelihoods compared",
         _paragraph(comparison.verdict),
@@ -271,7 +277,7 @@ def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
             "elpd is the expected log density of new rows, by leave-one-out cross-validation; dse "
             "the standard error of its difference from the best; weight that of stacking."
         ),
-        _table(coefficients),
+        _table(coefficients.map(lambda value: f"{value:.4g}")),
         *(_paragraph(note) for note in comparison.notes),
     )
 
@@ -297,7 +303,7 @@ def _run(dt: DataTree, *facts: tuple[str, object]) -> str:
         **{name: version(name) for name in ("robust-dist", "numpyro", "jax", "arviz", "numpy")},
     }
     lines = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th>{_escaped(name)}</th><td>{_escaped(str(value))}</td></tr>"
         for name, value in rows.items()
     )
     return _section("Run", f'<div class="wide"><table><tbody>{lines}</tbody></table></div>')

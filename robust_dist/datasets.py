@@ -96,9 +96,9 @@ def load(name: str) -> "pd.DataFrame":
     InputError
         If there is no such data set.
     """
-    if name not in DATASETS:
+    if not isinstance(name, str) or name not in DATASETS:
         known = ", ".join(DATASETS)
-        raise InputError(f"no data set '{name}'{nearest(name, DATASETS)} There are: {known}")
+        raise InputError(f"no data set '{name}'{nearest(str(name), DATASETS)} There are: {known}")
     return read_csv(DATASETS[name].path)
 
 

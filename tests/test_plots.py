@@ -188,6 +188,7 @@ def test_comparison_shows_differences_and_twice_their_errors():
 def test_alpha_that_is_not_inferred_cannot_be_drawn():
     dt = made_up()
     dt["posterior"] = DataTree(dt["posterior"].to_dataset().drop_vars("alpha"))
+    dt.attrs["alpha_fixed"] = 1.0
     with pytest.raises(InputError, match="no single alpha"):
         plot_alpha(dt)
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust_dist._text import printable
 from robust_dist.cli._folder import output_folder
 from robust_dist.cli._session import (
     all_formulas,
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         ]
         if not options.json:
             rows = next(iter(comparison.fits.values()))["observed_data"].sizes["row"]
-            print(f"\n{formula}   ({rows} rows)\n\n{comparison}", flush=True)
+            print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}", flush=True)
         warn(problems)
         for name, dt in comparison.fits.items():
             dt.attrs["data"] = options.data
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
             }
         )
     else:
-        print(f"\nwritten to {folder}: {', '.join(outputs)}")
+        print(f"\nwritten to {printable(folder)}: {', '.join(outputs)}")
 
 
 def comparison_document(comparison: "Comparison") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
+from robust_dist._text import printable
 from robust_dist.cli._folder import output_folder
 from robust_dist.cli._priors import read_priors
 from robust_dist.cli._session import (
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json({**document, "files": [str(folder / name) for name in written]})
     else:
-        print(f"\nwritten to {folder}: {', '.join(written)}")
+        print(f"\nwritten to {printable(folder)}: {', '.join(written)}")
 
 
 def _fit_into(
@@ -131,7 +132,7 @@ def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | N
     """Print the posterior, its diagnostics, and what it says of tails and rows."""
     from robust_dist import diagnostics
 
-    print(f"\n{_heading(dt)}\n")
+    print(f"\n{printable(_heading(dt))}\n")
     table = diagnostics.summary(dt)
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []

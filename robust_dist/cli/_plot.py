@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust_dist._errors import InputError
+from robust_dist._text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
         figure.savefig(out, dpi=150)
     except OSError as error:
         raise InputError(f"cannot write to '{out}': {error.strerror or error}") from None
-    print(f"written: {out}")
+    print(f"written: {printable(out)}")
 
 
 def read_posterior(path: str) -> "DataTree":
@@ -50,7 +51,7 @@ def read_posterior(path: str) -> "DataTree":
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as opened:
             dt = opened.load()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, MemoryError):
         raise InputError(f"'{path}' is not a posterior.nc that robust-dist fit wrote") from None
     if "formula" not in dt.attrs or "posterior" not in dt.children:
         raise InputError(f"'{path}' holds no fit of robust-dist")

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
+from robust_dist._text import is_control, printable
 from robust_dist.datasets import DATASETS, STDIN, load, nearest, read_csv
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def teller(quiet: bool) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         if not quiet:
-            print(f"robust-dist: {text} ...", file=sys.stderr, flush=True)
+            print(f"robust-dist: {printable(text)} ...", file=sys.stderr, flush=True)
 
     return tell
 
@@ -101,7 +102,7 @@ def teller(quiet: bool) -> Callable[[str], None]:
 def warn(problems: list[str]) -> None:
     """Print problems on stderr."""
     for problem in problems:
-        print(f"robust-dist: warning: {problem}", file=sys.stderr)
+        print(f"robust-dist: warning: {printable(problem)}", file=sys.stderr)
 
 
 def versions() -> dict[str, str]:
@@ -112,7 +113,13 @@ def versions() -> dict[str, str]:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print a JSON document; what is no number is null."""
-    print(json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=False))
+    text = json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    print("".join(map(_json_letter, text)))
+
+
+def _json_letter(letter: str) -> str:
+    """Return a letter of a JSON document as a terminal can take it."""
+    return json.dumps(letter)[1:-1] if is_control(letter) and letter != "\n" else letter
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
+from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import parameters_in_blocks, samples
 
 # draws x rows in all; a fit of more rows is read at evenly spaced draws
@@ -28,6 +29,7 @@ def over_rows(
         Called with the responses of a block of rows and the parameters of their laws, each
         broadcastable against (samples, rows); returns arrays with one element per row.
     """
+    check_fit(dt)
     y = dt["observed_data"].dataset["y"]
     dt = _thinned(dt, y.size)
     parts = [

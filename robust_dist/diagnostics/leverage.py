@@ -3,10 +3,12 @@
 import numpy as np
 from xarray import DataArray, DataTree
 
+from robust_dist._text import printable
 from robust_dist.diagnostics._blocks import Parameters, over_rows
 from robust_dist.diagnostics._loo import pareto_k_together
 from robust_dist.diagnostics._noise import sigma
 from robust_dist.diagnostics._words import listed
+from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import constants
 
 # Three times the mean of the hat values is the limit of Velleman & Welsch (1981); above 1/2 Huber
@@ -37,6 +39,7 @@ def leverage(dt: DataTree) -> DataArray:
     D. C. Hoaglin and R. E. Welsch, The hat matrix in regression and ANOVA, The American
     Statistician 32 (1978), 17-22.
     """
+    check_fit(dt)
     constant = constants(dt)
     root = np.sqrt(constant["weights"].values) if "weights" in constant else 1.0
     design = constant["x"].values * np.reshape(root / _row_sigma(dt), (-1, 1))
@@ -69,7 +72,7 @@ def leverage_problems(dt: DataTree) -> list[str]:
     if not k > _HIGH_K:
         return []
     far = far[np.argsort(-values.values[far], kind="stable")]
-    rows = listed([str(row) for row in values["row"].values[far]])
+    rows = listed([printable(row) for row in values["row"].values[far]])
     low, high = (f"{edge:.2f}" for edge in (values.values[far[-1]], values.values[far[0]]))
     share = high if low == high else f"{low} to {high}"
     one = far.size == 1

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from xarray import DataTree
 
+from robust_dist._arguments import check_type
+from robust_dist._text import printable
 from robust_dist.diagnostics._loo import pareto_k
 from robust_dist.diagnostics._words import listed
 from robust_dist.diagnostics.leverage import leverage
@@ -54,11 +56,12 @@ def outliers(dt: DataTree) -> pd.DataFrame:
 
 def name_outliers(table: pd.DataFrame) -> str:
     """Return a sentence that names the outliers of a table that ``outliers`` made."""
+    check_type("table", table, pd.DataFrame, "the table that outliers() returns")
     far = table[table["outlier"]]
     if far.empty:
         return f"No row lies more than {_FAR:.0f} sigma off the fit."
     names = [
-        f"{row} ({residual:+.1f} sigma, weight {weight:.2f})"
+        f"{printable(row)} ({residual:+.1f} sigma, weight {weight:.2f})"
         for row, residual, weight in zip(far.index, far["residual"], far["weight"], strict=True)
     ]
     count = f"{len(far)} of {len(table)} rows {'lies' if len(far) == 1 else 'lie'}"

@@ -5,6 +5,10 @@ import numpy as np
 import pandas as pd
 from xarray import DataTree
 
+from robust_dist._arguments import check_type
+from robust_dist._text import printable
+from robust_dist.regression.fitted import check_fit
+
 
 def summary(dt: DataTree) -> pd.DataFrame:
     """Return ArviZ's summary of the parameters, the coefficients under their own names.
@@ -12,6 +16,7 @@ def summary(dt: DataTree) -> pd.DataFrame:
     ``mean``, ``sd``, the 95% interval ``eti95_lb`` to ``eti95_ub``; for draws of NUTS also
     ``ess_bulk``, ``ess_tail`` and ``r_hat``.
     """
+    check_fit(dt)
     parameters = list(dt["posterior"].data_vars)
     with np.errstate(invalid="ignore", divide="ignore"):  # a handful of draws has no diagnostics
         table = arviz_stats.summary(dt, ci_prob=0.95, ci_kind="eti", round_to="none")
@@ -29,12 +34,13 @@ def summary(dt: DataTree) -> pd.DataFrame:
 
 def format_summary(table: pd.DataFrame) -> str:
     """Return a summary as text, every number as precise as its standard deviation deserves."""
+    check_type("table", table, pd.DataFrame, "the table that summary() returns")
     return summary_texts(table).to_string()
 
 
 def summary_texts(table: pd.DataFrame) -> pd.DataFrame:
     """Return the same as a table of texts."""
-    text = pd.DataFrame(index=table.index)
+    text = pd.DataFrame(index=table.index.map(printable))
     decimals = [
         int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) if sd > 0 else 3 for sd in table["sd"]
     ]
@@ -52,6 +58,7 @@ def summary_texts(table: pd.DataFrame) -> pd.DataFrame:
 
 def divergences(dt: DataTree) -> int:
     """Return the number of divergent transitions; 0 for a fit that was not made by NUTS."""
+    check_fit(dt)
     if "sample_stats" not in dt.children or "diverging" not in dt["sample_stats"].dataset:
         return 0
     return int(dt["sample_stats"].dataset["diverging"].sum())

@@ -7,6 +7,7 @@ from xarray import DataTree
 
 from robust_dist.diagnostics._blocks import Parameters
 from robust_dist.diagnostics._noise import likelihood, log_tails, sigma
+from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import row_parameters
 
 # sigmas of which a person asks
@@ -41,6 +42,7 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
         same under the prior, if the fit holds its draws; ``normal``, the same of Normal noise.
         Where a formula makes alpha differ from row to row, everything is averaged over the rows.
     """
+    check_fit(dt)
     parameters = _shapes(dt)
     prior = _prior_shapes(dt, parameters)
     lines = {}

@@ -8,11 +8,20 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from robust_dist._text import printable, shortened
+
 # from the palette of Okabe and Ito, told apart by people with any colour vision
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 # dark is ignored, light counted in full; its lightness alone carries the order
 COLORS = "cividis"
 _MANY = 5000
+# letters of a name, of which more leave no room for the picture
+_LONGEST = 60
+
+
+def as_label(name: object) -> str:
+    """Return a name as matplotlib writes it: printable, not too long, dollars no mathematics."""
+    return shortened(printable(name), _LONGEST).replace("$", r"\$")
 
 
 def new_axes() -> Axes:
@@ -59,7 +68,7 @@ def name_points(ax: Axes, points: Iterable[tuple[str, float, float, bool]]) -> N
     for name, x, y, above in points:
         leftwards = x > left + 0.9 * (right - left)
         ax.annotate(
-            name,
+            as_label(name),
             (x, y),
             xytext=(-6 if leftwards else 6, 5 if above else -5),
             textcoords="offset points",

@@ -6,6 +6,7 @@ from xarray import DataTree
 
 from robust_dist._errors import InputError
 from robust_dist.plots._style import BLUE, GREY, ORANGE, add_legend, new_axes
+from robust_dist.regression.fitted import check_fit
 
 _LANDMARKS = {0.0: "Cauchy", 1.0: "hyperbolic", 2.0: "Normal"}
 
@@ -26,8 +27,11 @@ def plot_alpha(dt: DataTree, ax: Axes | None = None) -> Axes:
         If the fit has no alpha that all rows share: it is fixed, follows a formula, or belongs to
         another likelihood.
     """
+    check_fit(dt)
     if "alpha" not in dt["posterior"].dataset:
         raise InputError("this fit infers no single alpha to draw; see its summary")
+    if "prior" not in dt.children or "alpha" not in dt["prior"].dataset:
+        raise InputError("the fit has no draws of the prior of alpha; fit anew")
     ax = ax or new_axes()
     alpha, prior = (dt[group].dataset["alpha"].values.ravel() for group in ("posterior", "prior"))
     # the far end of a prior that runs to infinity must not squeeze the picture

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from robust_dist.plots._style import BLUE, GREY, new_axes
+from robust_dist._arguments import check_type
+from robust_dist._errors import InputError
+from robust_dist.plots._style import BLUE, GREY, as_label, new_axes
 from robust_dist.regression import Comparison
 
 # below it differences, and their standard errors, are not to be trusted (Sivula et al. 2020)
@@ -25,8 +27,12 @@ def plot_comparison(comparison: Comparison | pd.DataFrame, ax: Axes | None = Non
     ax
         Where to draw; a new figure if None.
     """
-    ax = ax or new_axes()
     table = comparison.table if isinstance(comparison, Comparison) else comparison
+    check_type("comparison", table, pd.DataFrame, "what compare() returns, or its table")
+    missing = {"elpd_diff", "dse", "weight"} - {*table.columns}
+    if missing:
+        raise InputError(f"the table of the comparison has no column '{min(missing)}'")
+    ax = ax or new_axes()
     # ArviZ gives the difference as a loss, of whichever sign; the best is first
     difference = -np.abs(table["elpd_diff"].to_numpy(float))
     place = np.arange(len(table))[::-1]
@@ -42,7 +48,7 @@ def plot_comparison(comparison: Comparison | pd.DataFrame, ax: Axes | None = Non
         label="± 2 standard errors",
     )
     names = [
-        f"{name}\nstacking {weight:.2f}"
+        f"{as_label(name)}\nstacking {weight:.2f}"
         for name, weight in zip(table.index, table["weight"], strict=True)
     ]
     ax.set_yticks(place, names)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from xarray import DataTree
 
+from robust_dist._arguments import whole_number
 from robust_dist._errors import InputError
 from robust_dist.datasets import nearest
 from robust_dist.diagnostics import observation_weights
@@ -16,18 +17,26 @@ from robust_dist.plots._style import (
     GREY,
     add_legend,
     add_weight_scale,
+    as_label,
     draw_rows,
     name_points,
     new_axes,
 )
-from robust_dist.regression.rows import constants
+from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.functions import Functions
+from robust_dist.regression.rows import constants, with_design
 
 # more error bars than this are a smear
 _BARS = 200
 
 
 def plot_fit(
-    dt: DataTree, ax: Axes | None = None, label: int = 5, predictor: str | None = None
+    dt: DataTree,
+    ax: Axes | None = None,
+    label: int = 5,
+    predictor: str | None = None,
+    *,
+    functions: Functions | None = None,
 ) -> Axes:
     """Draw the data and the fit, each point coloured by its posterior-mean weight.
 
@@ -48,19 +57,24 @@ def plot_fit(
         How many of the rows with the lowest weights to name at most.
     predictor
         The coefficient whose partial residuals to draw.
+    functions
+        As for ``Regression``, if the formula calls any and the fit does not hold its design.
 
     Raises
     ------
     InputError
         If there is no such predictor.
     """
+    check_fit(dt)
+    label = whole_number("label", label, 0)
+    dt = with_design(dt, functions)
     names = [str(name) for name in dt["posterior"].dataset["coefficient"].values]
     slopes = [name for name in names if name != "Intercept"]
     if predictor is None and len(slopes) == 1:
         predictor = slopes[0]
     if predictor is not None and predictor not in slopes:
         raise InputError(
-            f"no predictor '{predictor}'{nearest(predictor, slopes) or ';'} "
+            f"no predictor '{predictor}'{nearest(str(predictor), slopes) or ';'} "
             f"there are: {', '.join(slopes) or 'none'}"
         )
     ax = ax or new_axes()
@@ -119,8 +133,8 @@ Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _draw_partial(ax: Axes, dt: DataTree, rows: _Rows, column: int, alone: bool) -> Points:
     """Draw the line of one predictor, the rest of the formula at its median."""
-    name = str(dt["posterior"].dataset["coefficient"].values[column])
-    response = dt.attrs["response"]
+    name = as_label(dt["posterior"].dataset["coefficient"].values[column])
+    response = as_label(dt.attrs["response"])
     x = constants(dt)["x"].values
     at = x[:, column]
     middle = np.median(x, axis=0)
@@ -158,13 +172,13 @@ def _draw_level(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
         _draw_band(ax, ends, rows.fitted[[0, -1]], rows.sigma[[0, -1]])
     else:
         _draw_bars(ax, at, rows.y, rows.sigma)
-    ax.set(xlabel="row", ylabel=dt.attrs["response"])
+    ax.set(xlabel="row", ylabel=as_label(dt.attrs["response"]))
     return at, rows.y, rows.fitted
 
 
 def _draw_against_fitted(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
     """Draw the diagonal on which a row lies that is fitted exactly."""
-    response = dt.attrs["response"]
+    response = as_label(dt.attrs["response"])
     ends = np.array([min(rows.fitted.min(), rows.y.min()), max(rows.fitted.max(), rows.y.max())])
     ax.plot(ends, ends, color=GREY, linewidth=1.5, linestyle="--", label="observed = fitted")
     if rows.alike:

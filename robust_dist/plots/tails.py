@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 from xarray import DataTree
 
+from robust_dist._arguments import whole_number
 from robust_dist.diagnostics import observation_weights, pit_residuals
 from robust_dist.plots._style import BLUE, GREY, add_legend, draw_rows, name_points, new_axes
 
@@ -26,6 +27,7 @@ def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
     label
         How many rows to name at either end, if they lie outside of the band.
     """
+    label = whole_number("label", label, 0)
     ax = ax or new_axes()
     quantile = pit_residuals(dt)["quantile"]
     weights = observation_weights(dt)["mean"].values

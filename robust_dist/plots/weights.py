@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from xarray import DataTree
 
+from robust_dist._arguments import whole_number
 from robust_dist.diagnostics import observation_weights, standardized_residuals
 from robust_dist.plots._style import GREY, draw_rows, name_points, new_axes
 
@@ -23,6 +24,7 @@ def plot_weights(dt: DataTree, ax: Axes | None = None, label: int = 5) -> Axes:
     label
         How many of the rows with the largest residuals to name at most.
     """
+    label = whole_number("label", label, 0)
     ax = ax or new_axes()
     residual = standardized_residuals(dt)
     weights = observation_weights(dt)

@@ -1,6 +1,6 @@
 """Several likelihoods on the same data: which predicts best, and whether the data can tell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,16 @@ import numpy as np
 import pandas as pd
 from xarray import DataTree
 
+from robust_dist._arguments import check_type, whole_number
 from robust_dist._errors import InputError
+from robust_dist._text import printable
 from robust_dist.regression.fit import Regression
+from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out
 
 DEFAULT = ("general_robust", "student_t", "normal")
+# importance sampling smooths a tail of at least five draws
+_FEWEST = 25
 METHODS = ("nuts", "svi", "laplace")
 
 
@@ -40,7 +45,9 @@ class Comparison:
         shown = self.table[["elpd", "se", "elpd_diff", "dse", "weight"]].to_string(
             float_format=lambda value: f"{value:.2f}"
         )
-        coefficients = self.coefficients.to_string(float_format=lambda value: f"{value:.4g}")
+        coefficients = self.coefficients.rename(index=printable).to_string(
+            float_format=lambda value: f"{value:.4g}"
+        )
         return "\n\n".join([shown, coefficients, self.verdict, *self.notes])
 
 
@@ -93,14 +100,25 @@ def compare(
         If a regression cannot be made, the likelihoods are not at least two different ones, or the
         method has no draws to compare.
     """
-    names = list(dict.fromkeys(likelihoods))
-    if len(names) < 2 or isinstance(likelihoods, str):
+    check_type("likelihoods", likelihoods, Iterable, "a list of names")
+    names = [] if isinstance(likelihoods, str) else list(likelihoods)
+    for name in names:
+        find_likelihood(name)
+    names = list(dict.fromkeys(names))
+    if len(names) < 2:
         raise InputError("a comparison needs at least two different likelihoods")
+    check_type("priors", priors, (Mapping, type(None)), "a mapping of likelihoods to priors")
     unknown = set(priors or {}) - set(names)
     if unknown:
-        raise InputError(f"priors for '{min(unknown)}', which is not compared")
+        raise InputError(f"priors for '{min(unknown, key=str)}', which is not compared")
     if method not in METHODS:
         raise InputError(f"no comparison by '{method}'; there are: {', '.join(METHODS)}")
+    refits = whole_number("refits", refits, 0)
+    draws, chains = whole_number("draws", draws, 1), whole_number("chains", chains, 1)
+    if draws * chains < _FEWEST:
+        raise InputError(
+            f"{draws * chains} draws in all are too few to leave rows out; draw at least {_FEWEST}"
+        )
     options: dict[str, Any] = {
         "draws": draws,
         "warmup": warmup,
@@ -126,7 +144,7 @@ def compare(
     table = arviz_stats.compare({name: loo[name].elpd for name in names}, round_to="none")
     # sums over all rows, as estimated from those left out
     table[["elpd", "se", "p", "elpd_diff", "dse"]] *= count / rows.size
-    labels = [str(row) for row in fits[names[0]]["observed_data"].dataset["row"].values[rows]]
+    labels = [printable(row) for row in fits[names[0]]["observed_data"].dataset["row"].values[rows]]
     notes = _notes(loo, allowed)
     if rows.size < count:
         notes.append(
@@ -195,7 +213,7 @@ def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
     notes = []
     for name, result in loo.items():
         if result.refitted:
-            rows = _rows([str(row) for row in result.refitted])
+            rows = _rows([printable(row) for row in result.refitted])
             notes.append(
                 f"{name}: Pareto k was high in {rows}; the model was fitted anew without each."
             )

@@ -93,7 +93,8 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
         "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
         "prior_predictive": {"y": response(following.prior_predictive)[None]},
         "observed_data": {"y": design.y},
-        "constant_data": _constants(design, numbers(rows)),
+        # the matrices can be made anew from a file, but for functions that it does not hold
+        "constant_data": _constants(design, math.inf if design.own_functions else numbers(rows)),
     }
     if draws.statistics:
         groups["sample_stats"] = _statistics(draws.statistics)

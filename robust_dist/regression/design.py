@@ -80,3 +80,5 @@ class Design(Columns):
     measurement_error: np.ndarray | None = None
     problems: tuple[str, ...] = ()
     """what the user should know of the formula, a sentence each"""
+    own_functions: bool = False
+    """whether the user's own functions may be called, which nobody else has"""

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from xarray import DataArray, DataTree
 
+from robust_dist._arguments import check_type, probability, seed_number, whole_number
 from robust_dist._errors import InputError
 from robust_dist.many_rows import compensated
 from robust_dist.regression import state
@@ -20,6 +21,7 @@ from robust_dist.regression.datatree import Draws, Setting, make_datatree
 from robust_dist.regression.follow import MANY, prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
 from robust_dist.regression.frame import to_frame
+from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.model import make_data, make_model
 from robust_dist.regression.nuts import run, sampler
@@ -66,6 +68,11 @@ class Regression:
         ``priors={"sigma": 1.0}`` (``"scale"`` for other likelihoods) it is the scale itself.
     drop_missing
         Leave rows with missing values out, and count them in ``dropped``, instead of refusing them.
+    functions
+        What the formulas may call besides the listed functions: ``{"f": f}`` for ``y ~ f(x)``. Each
+        takes columns and returns a column, in which the value of a row depends on that row alone:
+        prediction calls it with the new rows. ``predict`` is to be given it again; a file holds its
+        name only.
 
     Attributes
     ----------
@@ -102,8 +109,14 @@ class Regression:
         offset: Any = None,
         measurement_error: Any = None,
         drop_missing: bool = False,
+        functions: Functions | None = None,
     ) -> None:
+        check_type("drop_missing", drop_missing, (bool, np.bool_), "True or False")
+        check_type("priors", priors, (Mapping, type(None)), "a mapping of names to priors")
+        if alpha is not None and "alpha" in (priors or {}):
+            raise InputError("alpha is given twice, alone and among the priors; leave one out")
         self.formula = formula
+        self.functions = check_functions(functions)
         self.likelihood = find_likelihood(likelihood)
         frame = to_frame(data)
         self.design, self._frame = make_design(
@@ -113,6 +126,7 @@ class Regression:
             offset=offset,
             measurement_error=measurement_error,
             drop_missing=drop_missing,
+            functions=self.functions,
         )
         self.dropped = len(frame) - len(self._frame)
         for part in ("alpha", "sigma"):
@@ -184,13 +198,16 @@ class Regression:
             noise. ``constant_data`` does without ``x``, the design, where it would take as much
             memory; whatever needs it makes it anew from ``training_data``.
         """
-        for name, value in {"draws": draws, "warmup": warmup, "chains": chains}.items():
-            if value < 1:
-                raise InputError(f"{name} must be 1 or more, not {value}")
+        draws = whole_number("draws", draws, 1)
+        warmup = whole_number("warmup", warmup, 1)
+        chains = whole_number("chains", chains, 1)
+        seed = seed_number(seed)
+        target_accept = probability("target_accept", target_accept)
+        check_type("progress", progress, (bool, type(None)), "True, False or None")
+        check_type("stage", stage, (Callable, type(None)), "a function of a text, or None")
+        check_type("mesh", mesh, (Mesh, type(None)), "a jax.sharding.Mesh, or None")
         if method not in METHODS:
             raise InputError(f"no method '{method}'; there are: {', '.join(METHODS)}")
-        if not 0 < target_accept < 1:
-            raise InputError(f"target_accept must lie between 0 and 1, not {target_accept:g}")
         if mesh is not None and method != "nuts":
             raise InputError(f"a mesh is for method 'nuts', not '{method}'; leave one of them out")
         free = [
@@ -264,7 +281,7 @@ class Regression:
 
     def predict(self, dt: DataTree, new_data: Any = None, **options: Any) -> DataArray:
         """Return predictions of new rows; see :func:`robust_dist.regression.predict`."""
-        return predict(dt, new_data, **options)
+        return predict(dt, new_data, functions=self.functions, **options)
 
     @property
     def dense(self) -> bool:

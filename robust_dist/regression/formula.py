@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,18 +19,10 @@ from robust_dist.regression.frame import (
     is_whole,
     row_values,
 )
+from robust_dist.regression.functions import Functions, check_functions, namespace
+from robust_dist.regression.grammar import Formula, read_formula
 from robust_dist.regression.marginality import missing_terms
 from robust_dist.regression.span import nearly_dependent, span_factor
-
-# What a formula may call, besides what formulae itself provides. Formulae would otherwise look
-# names up among the local variables of whoever called it.
-_FUNCTIONS = {
-    "np": np,
-    **{
-        name: getattr(np, name)
-        for name in ("abs", "cos", "exp", "expm1", "log", "log10", "log1p", "log2", "sin", "sqrt")
-    },
-}
 
 _DISTRIBUTIONAL = ("alpha", "sigma")
 
@@ -43,6 +35,8 @@ class Evaluated(NamedTuple):
     sigma: Any
     names: tuple[str, ...]
     """the columns that predict"""
+    numeric: frozenset[str]
+    """those that the formulas compute with"""
 
 
 def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
@@ -55,8 +49,17 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
     """
     if isinstance(formula, str):
         return {"": formula}
+    if not isinstance(formula, Mapping):
+        raise InputError(
+            f"the formula must be text such as 'y ~ x', or a dictionary of texts, not {formula!r}"
+        )
     formulas = {}
     for name, text in formula.items():
+        if not (isinstance(name, str) and isinstance(text, str)):
+            raise InputError(
+                f"the formulas must be texts by name, such as {{'y': 'y ~ x'}}, not "
+                f"{{{name!r}: {text!r}}}"
+            )
         alone = text.strip().startswith("~")
         if name in _DISTRIBUTIONAL and alone:
             formulas[name] = text.strip().removeprefix("~").strip()
@@ -81,6 +84,7 @@ def make_design(
     offset: Any = None,
     measurement_error: Any = None,
     drop_missing: bool = False,
+    functions: Functions | None = None,
 ) -> tuple[Design, pd.DataFrame]:
     """Evaluate formulas in a data frame.
 
@@ -95,6 +99,8 @@ def make_design(
         A number for each row, or the column that has them.
     drop_missing
         Whether to leave rows with missing values out, instead of refusing them.
+    functions
+        What the formulas may call besides the listed functions.
 
     Returns
     -------
@@ -107,7 +113,8 @@ def make_design(
         If the formula or the data cannot be used; the message says why.
     """
     formulas = split_formulas(formula)
-    names = _names(formulas, data)
+    read = _read(formulas, functions)
+    names = _names(read, data)
     extra = {
         what: row_values(what.replace("_", " "), given, data)
         for what, given in (
@@ -122,14 +129,14 @@ def make_design(
             raise InputError("every row misses some value: nothing is left to fit")
         data = data[whole]
         extra = {what: None if values is None else values[whole] for what, values in extra.items()}
-    labels = _only_labels(formulas)
+    labels = _only_labels(read)
     for name in names:
         _check_column(name, data, name in labels)
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
     data = _only(names, data)
-    evaluated = evaluate(formulas, data)
-    design = _make(evaluated, formulas[""], data, extra)
+    evaluated = evaluate(formulas, data, functions)
+    design = _make(evaluated, formulas[""], data, {**extra, "own_functions": bool(functions)})
     check_design(design, data)
     return _with_factors(design, evaluated, data), data
 
@@ -142,26 +149,40 @@ def _only(names: list[str], data: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _names(formulas: Mapping[str, str], data: pd.DataFrame) -> list[str]:
+def _read(formulas: Mapping[str, str], functions: Functions | None) -> dict[str, Formula]:
+    """Return the formulas, checked."""
+    added = check_functions(functions)
+    return {name: read_formula(text, added) for name, text in formulas.items()}
+
+
+def _names(formulas: Mapping[str, Formula], data: pd.DataFrame) -> list[str]:
     """Return the columns that formulas use, all of which there are."""
-    found: dict[str, None] = {}
-    for text in formulas.values():
-        for name in sorted(parse(text).var_names, key=str):
-            if name == "":  # a literal in a call, as the 2 of poly(x, 2)
-                continue
-            if not isinstance(name, str):
-                raise InputError(
-                    f"the formula '{text}' uses the number {name} as a term; "
-                    f"write I({name} * x) for arithmetic"
-                )
-            column_named(name, data)
-            found[name] = None
+    found = dict.fromkeys(name for part in formulas.values() for name in sorted(part.columns))
+    for name in found:
+        column_named(name, data)
     return list(found)
 
 
-def evaluate(formulas: Mapping[str, str], data: pd.DataFrame) -> Evaluated:
-    """Return formulae's matrices of all formulas."""
-    matrices = {name: _evaluate(text, parse(text), data) for name, text in formulas.items()}
+def evaluate(
+    formulas: Mapping[str, str], data: pd.DataFrame, functions: Functions | None = None
+) -> Evaluated:
+    """Return formulae's matrices of all formulas.
+
+    Nothing else evaluates a formula, be it of a user or of a file.
+
+    Raises
+    ------
+    InputError
+        If a formula calls what is not listed, names what is no column, or cannot be computed.
+    """
+    read = _read(formulas, functions)
+    _names(read, data)
+    numeric = frozenset().union(*(part.numeric for part in read.values()))
+    _check_numeric(numeric, data)
+    added = functions or {}
+    matrices = {
+        name: _evaluate(formulas[name], part.model, data, added) for name, part in read.items()
+    }
     for name, part in matrices.items():
         if name and (part.response is not None or part.group is not None or part.common is None):
             raise InputError(
@@ -173,11 +194,13 @@ def evaluate(formulas: Mapping[str, str], data: pd.DataFrame) -> Evaluated:
         for terms in (part.common, part.group):
             for term in terms.terms.values() if terms is not None else ():
                 predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
-    return Evaluated(matrices[""], matrices.get("alpha"), matrices.get("sigma"), tuple(predicting))
+    return Evaluated(
+        matrices[""], matrices.get("alpha"), matrices.get("sigma"), tuple(predicting), numeric
+    )
 
 
 def _make(
-    evaluated: Evaluated, formula: str, data: pd.DataFrame, extra: Mapping[str, np.ndarray | None]
+    evaluated: Evaluated, formula: str, data: pd.DataFrame, extra: Mapping[str, Any]
 ) -> Design:
     """Return the design of formulae's matrices."""
     location = evaluated.location
@@ -186,10 +209,6 @@ def _make(
     if location.common is None:
         raise InputError(f"the formula '{formula}' leaves no coefficient to fit")
     common = to_columns(location.common)
-    if any(name.startswith("offset(") for name in common.coefficients):
-        raise InputError(
-            f"offset() is no term of the formula '{formula}'; give the offset beside it"
-        )
     return Design(
         values=common.values,
         coefficients=common.coefficients,
@@ -202,6 +221,7 @@ def _make(
         weights=extra["weights"],
         offset=extra["offset"],
         measurement_error=extra["measurement_error"],
+        own_functions=extra["own_functions"],
     )
 
 
@@ -244,7 +264,8 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
     """Return formulae's group-specific effects, evaluated in these data."""
     terms = []
     for term in group.terms.values() if group is not None else ():
-        x = np.asarray(term.expr.eval_new_data(data), float)
+        with np.errstate(all="ignore"):  # infinities and NaN are looked for afterwards
+            x = np.asarray(term.expr.eval_new_data(data), float)
         intercept = term.kind == "intercept"
         terms.append(
             GroupTerm(
@@ -277,42 +298,15 @@ def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
     return numbers
 
 
-def parse(formula: str) -> Any:
-    """Return formulae's description of the model."""
-    from formulae.parser import ParseError, Parser
-    from formulae.resolver import Resolver, ResolverError
-    from formulae.scanner import ScanError, Scanner
-    from formulae.terms.terms import Model
-
-    hint = "; names with blanks or signs go in backticks"
-    if formula.count("`") % 2:
-        raise InputError(f"cannot read the formula '{formula}': a backtick is not closed")
-    try:
-        parser = Parser(Scanner(formula).scan())
-        tree = parser.parse()
-        if not parser.at_end():
-            # formulae ignores what follows a complete formula, such as the "| g" of "y ~ x | g"
-            rest = parser.peek().lexeme
-            raise InputError(f"cannot read the formula '{formula}' from '{rest}' on{hint}")
-        description = Resolver(tree).resolve()
-    except (ScanError, ParseError, ResolverError) as error:
-        reason = str(error).rstrip(".")
-        if reason.endswith("''"):
-            reason = "it ends too early"
-        raise InputError(f"cannot read the formula '{formula}': {reason}{hint}") from None
-    return description if isinstance(description, Model) else Model(description)
-
-
-def _only_labels(formulas: Mapping[str, str]) -> set[str]:
+def _only_labels(formulas: Mapping[str, Formula]) -> set[str]:
     """Return the columns that do nothing but name the levels of groups."""
     factors: set[str] = set()
     others: set[str] = set()
-    for text in formulas.values():
-        description = parse(text)
-        for term in description.group_terms:
+    for formula in formulas.values():
+        for term in formula.model.group_terms:
             factors |= term.factor.var_names
             others |= term.expr.var_names
-        for term in description.common_terms:
+        for term in formula.model.common_terms:
             others |= term.var_names
     return factors - others
 
@@ -338,7 +332,18 @@ def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
         check_labels(name, data)
 
 
-def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
+def _check_numeric(names: Iterable[str], data: pd.DataFrame) -> None:
+    """Refuse to compute with labels: a text times 1e9 would fill the memory."""
+    for name in names:
+        dtype = data[name].dtype
+        if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(dtype):
+            raise InputError(
+                f"column '{name}' holds labels, such as '{data[name].iloc[0]}', and the formula "
+                "computes with it; write C(...) of it, or a comparison such as I(x == 'a')"
+            )
+
+
+def _evaluate(formula: str, model: Any, data: pd.DataFrame, functions: Functions) -> Any:
     """Return formulae's matrices."""
     from formulae.environment import Environment
     from formulae.matrices import DesignMatrices
@@ -346,15 +351,19 @@ def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
     try:
         # formulae prints before it raises; infinities and NaN are looked for afterwards
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-            return DesignMatrices(description, data, Environment([_FUNCTIONS]))
-    except KeyError as error:
-        raise InputError(
-            f"cannot evaluate the formula '{formula}': there is no function {error}"
-        ) from None
+            matrices = DesignMatrices(model, data, Environment([namespace(functions)]))
     except Exception as error:
-        # a formula may call any function, which may raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot evaluate the formula '{formula}': {reason}") from None
+        # a user's function may raise anything
+        raise InputError(f"cannot evaluate the formula '{formula}': {_reason(error)}") from None
+    for part in (matrices.response, matrices.common):
+        if part is not None and np.iscomplexobj(part.design_matrix):
+            raise InputError(f"the formula '{formula}' comes to complex numbers")
+    return matrices
+
+
+def _reason(error: Exception) -> str:
+    """Return what an exception says, in one line."""
+    return " ".join(str(error.args[-1] if error.args else "").split()) or type(error).__name__
 
 
 def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
@@ -381,6 +390,7 @@ def evaluate_new(
     """
     for name in evaluated.names:
         _check_column(name, pd.DataFrame({name: column_named(name, data)}), True)
+    _check_numeric(evaluated.numeric.intersection(evaluated.names), data)
     matrices: list[Any] = []
     for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
         if part is None:
@@ -391,8 +401,9 @@ def evaluate_new(
                 x = np.asarray(part.common.evaluate_new_data(data).design_matrix, float)
         except Exception as error:
             # as in _evaluate
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"cannot evaluate the formula in the new data: {reason}") from None
+            raise InputError(
+                f"cannot evaluate the formula in the new data: {_reason(error)}"
+            ) from None
         names = to_columns(part.common).coefficients
         for column, values in zip(names, x.T, strict=True):
             bad = np.flatnonzero(~np.isfinite(values))

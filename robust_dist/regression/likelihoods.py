@@ -88,7 +88,7 @@ def find_likelihood(name: str) -> Likelihood:
     InputError
         If there is none of this name.
     """
-    if name not in LIKELIHOODS:
+    if not isinstance(name, str) or name not in LIKELIHOODS:
         raise InputError(
             f"no likelihood '{name}'{nearest(str(name), LIKELIHOODS) or ';'} "
             f"there are: {', '.join(LIKELIHOODS)}"

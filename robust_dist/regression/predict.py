@@ -8,22 +8,26 @@ import numpy as np
 import pandas as pd
 from xarray import DataArray, DataTree
 
+from robust_dist._arguments import seed_number
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression import state
 from robust_dist.regression.datatree import safe
-from robust_dist.regression.formula import evaluate, evaluate_new
+from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
 from robust_dist.regression.frame import check_row_values, row_values, to_frame
+from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.model import uncentered
 from robust_dist.regression.rows import (
     Effect,
     Rows,
-    constants,
+    check_coefficients,
     evaluate_rows,
     group_effects,
     row_law,
     rows_of,
     stacked,
+    with_design,
 )
 
 KINDS = ("mean", "response", "linear")
@@ -38,6 +42,7 @@ def predict(
     unseen: str = "draw",
     offset: Any = None,
     measurement_error: Any = None,
+    functions: Functions | None = None,
     seed: int = 0,
 ) -> DataArray:
     """Return draws of what the fit says of new rows.
@@ -59,6 +64,8 @@ def predict(
     offset, measurement_error
         As for ``Regression``: needed here only if arrays were given there; columns are looked for
         in the new data under the name they had.
+    functions
+        As for ``Regression``, if the formula calls any.
     seed
         Of what is drawn.
 
@@ -72,6 +79,9 @@ def predict(
     InputError
         If the new data lack a column, miss a value or hold a category that the fit has not seen.
     """
+    check_fit(dt)
+    functions = check_functions(functions)
+    seed = seed_number(seed)
     if kind not in KINDS:
         raise InputError(f"no kind '{kind}' of prediction; there are: {', '.join(KINDS)}")
     if unseen not in UNSEEN:
@@ -79,12 +89,16 @@ def predict(
     generator = np.random.default_rng(seed)
     effects: dict[str, np.ndarray] | None = None
     if new_data is None:
-        rows = rows_of(constants(dt))
+        rows = rows_of(with_design(dt, functions)["constant_data"].dataset)
         labels = dt["observed_data"].dataset["row"].values
     else:
         frame = to_frame(new_data)
         labels = frame.index.to_numpy()
-        rows, effects = _new_rows(dt, frame, unseen, generator, offset, measurement_error)
+        evaluated = evaluate(*state.load(dt), functions)
+        check_coefficients(dt, evaluated)
+        rows, effects = _new_rows(
+            dt, evaluated, frame, unseen, generator, offset, measurement_error
+        )
     if kind == "linear":
         rows = rows._replace(offset=None)
     parameters = evaluate_rows(dt, rows, effects)
@@ -119,6 +133,7 @@ def _draw(dt: DataTree, parameters: dict[str, np.ndarray], seed: int) -> np.ndar
 
 def _new_rows(
     dt: DataTree,
+    evaluated: Evaluated,
     frame: pd.DataFrame,
     unseen: str,
     generator: np.random.Generator,
@@ -126,7 +141,6 @@ def _new_rows(
     measurement_error: Any,
 ) -> tuple[Rows, dict[str, np.ndarray]]:
     """Return what the parameters meet in new rows, and the effects of their groups."""
-    evaluated = evaluate(*state.load(dt))
     location, alpha, sigma, groups = evaluate_new(evaluated, frame)
     found = []
     effects: dict[str, np.ndarray] = {}

@@ -9,8 +9,11 @@ from numpyro.distributions import Distribution
 from xarray import Dataset, DataTree
 
 from robust_dist import scale_from_orthogonal
+from robust_dist._errors import InputError
 from robust_dist.regression import state
-from robust_dist.regression.formula import evaluate, to_columns
+from robust_dist.regression.datatree import safe
+from robust_dist.regression.formula import Evaluated, evaluate, to_columns
+from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import find_likelihood
 
 # draws x rows of one block, of which a handful of arrays exist at a time
@@ -81,21 +84,61 @@ def row_law(dt: DataTree, parameters: dict[str, np.ndarray]) -> Distribution:
 
 
 def constants(dt: DataTree) -> Dataset:
-    """Return ``constant_data``, with the design matrices that a fit of many rows does without.
+    """Return ``constant_data``, with the design matrices that a fit of many rows does without."""
+    return with_design(dt)["constant_data"].dataset
+
+
+def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
+    """Return the fit with the design matrices that a fit of many rows does without.
 
     They are made anew from the formulas and the columns in ``training_data``.
+
+    Raises
+    ------
+    InputError
+        If a formula calls a function that is neither listed nor among these, or does not make the
+        coefficients of the posterior.
     """
+    functions = check_functions(functions)
     data = dt["constant_data"].dataset
     if "x" in data:
-        return data
-    evaluated = evaluate(*state.load(dt))
+        return dt
+    evaluated = evaluate(*state.load(dt), functions)
+    check_coefficients(dt, evaluated)
     parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
+    designs = {name: to_columns(part.common) for name, part in parts.items() if part is not None}
     matrices = {
-        f"x{name}": (("row", f"coefficient{name}"), to_columns(part.common).x)
-        for name, part in parts.items()
-        if part is not None
+        f"x{name}": (("row", f"coefficient{name}"), columns.x) for name, columns in designs.items()
     }
-    return data.assign(matrices)
+    if len(matrices["x"][1]) != dt["observed_data"].sizes["row"]:
+        raise InputError("'training_data' does not have the rows of the fit; fit anew")
+    whole = dt.copy()
+    whole["constant_data"] = DataTree(
+        data.assign(matrices).assign_coords(
+            {f"coefficient{name}": list(columns.coefficients) for name, columns in designs.items()}
+        )
+    )
+    return whole
+
+
+def check_coefficients(dt: DataTree, evaluated: Evaluated) -> None:
+    """Refuse formulas that do not make the coefficients of the posterior."""
+    posterior = dt["posterior"].dataset
+    parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
+    for name, part in parts.items():
+        made = [] if part is None else list(to_columns(part.common).coefficients)
+        drawn = posterior[f"coefficient{name}"].values if f"beta{name}" in posterior else []
+        if made != list(map(str, drawn)):
+            raise InputError(
+                f"the formula of the fit makes the coefficients {', '.join(made)}, but its "
+                f"posterior has {', '.join(map(str, drawn))}; fit anew"
+            )
+    for term in evaluated.location.group.terms.values() if evaluated.location.group else ():
+        name = safe(term.name)
+        if name not in posterior or posterior[name].shape[-1] != len(term.groups):
+            raise InputError(f"the posterior of the fit has no effects '({term.name})'; fit anew")
+        if f"{name}_sigma" not in posterior and f"{term.name}_sigma_fixed" not in dt.attrs:
+            raise InputError(f"the posterior of the fit has no '{name}_sigma'; fit anew")
 
 
 def rows_of(data: Dataset, rows: Any = slice(None)) -> Rows:

@@ -37,21 +37,36 @@ def load(dt: DataTree) -> tuple[dict[str, str], pd.DataFrame]:
     Raises
     ------
     InputError
-        If the DataTree is no fit of this package.
+        If the DataTree is no fit of this package, or what it holds cannot be read.
     """
     if "design_state" not in dt.attrs or GROUP not in dt.children:
         raise InputError("the DataTree has no design_state; it is no fit of Regression")
-    state = json.loads(dt.attrs["design_state"])
-    dataset = dt[GROUP].dataset
+    try:
+        return _read(json.loads(dt.attrs["design_state"]), dt[GROUP].dataset)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"the design_state of the fit cannot be read ({reason}); fit anew"
+        ) from None
+
+
+def _read(state: Any, dataset: Dataset) -> tuple[dict[str, str], pd.DataFrame]:
+    """Return the formulas and the columns, or raise anything."""
+    formulas = {name: state["formulas"][name] for name in state["formulas"]}
+    if not {""} <= {*formulas} <= {"", "alpha", "sigma"}:
+        raise ValueError("its formulas are not those of a location, alpha and sigma")
+    if not all(isinstance(text, str) for text in formulas.values()):
+        raise TypeError("a formula is no text")
     frame = {}
     for i, column in enumerate(state["columns"]):
         levels = dataset.get(f"levels_{i}")
+        values = dataset[f"column_{i}"]
+        if values.dims != ("row",):
+            raise ValueError(f"column_{i} is not by row")
         frame[column["name"]] = _decode(
-            column["kind"],
-            dataset[f"column_{i}"].values,
-            None if levels is None else levels.values,
+            column["kind"], values.values, None if levels is None else levels.values
         )
-    return state["formulas"], pd.DataFrame(frame, copy=False)
+    return formulas, pd.DataFrame(frame, copy=False)
 
 
 def _encode(column: pd.Series) -> tuple[str, np.ndarray, np.ndarray | None]:
@@ -73,8 +88,14 @@ def _encode(column: pd.Series) -> tuple[str, np.ndarray, np.ndarray | None]:
 
 
 def _decode(kind: str, values: np.ndarray, levels: np.ndarray | None) -> Any:
-    if levels is None:
+    if kind in ("number", "boolean"):
+        if values.dtype.kind not in "fiub":
+            raise TypeError("a column of numbers holds none")
         return values.astype(bool) if kind == "boolean" else values
+    if kind not in ("text", "category", "ordered") or levels is None:
+        raise ValueError(f"there is no column of the kind '{kind}'")
+    if values.dtype.kind not in "iu" or values.min(initial=0) < 0:
+        raise ValueError("a column of levels does not number them")
     names = levels if np.issubdtype(levels.dtype, np.number) else levels.astype(str).astype(object)
     if kind == "text":
         return names[values]

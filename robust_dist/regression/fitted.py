@@ -1,0 +1,110 @@
+"""Whether a DataTree is a fit, before somebody reads it as one.
+
+It may come from another library, from an older version or from a stranger's file.
+"""
+
+from typing import Any
+
+import numpy as np
+from xarray import Dataset, DataTree
+
+from robust_dist._errors import InputError
+from robust_dist.regression.likelihoods import Likelihood, find_likelihood
+
+_GROUPS = ("posterior", "observed_data", "constant_data")
+_ATTRIBUTES = ("likelihood", "response")
+
+
+def check_fit(dt: Any) -> None:
+    """Refuse what is no fit of ``Regression``, and one whose parts do not belong together.
+
+    Raises
+    ------
+    InputError
+        Naming what is missing, or does not fit the rest.
+    """
+    if not isinstance(dt, DataTree):
+        raise InputError(
+            f"dt must be a fit, the DataTree that Regression(...).fit() returns, not of type "
+            f"{type(dt).__name__}"
+        )
+    missing = [f"group '{name}'" for name in _GROUPS if name not in dt.children]
+    missing += [f"attribute '{name}'" for name in _ATTRIBUTES if not _is_text(dt, name)]
+    if missing:
+        raise InputError(f"the DataTree is no fit of Regression: it has no {missing[0]}")
+    likelihood = find_likelihood(dt.attrs["likelihood"])
+    try:
+        _check_parameters(dt["posterior"].dataset, dt.attrs, likelihood)
+        _check_rows(dt)
+    except _DamagedError as error:
+        raise InputError(f"the DataTree is no whole fit of Regression: {error}; fit anew") from None
+
+
+class _DamagedError(Exception):
+    """What is wrong with a DataTree that has the parts of a fit."""
+
+
+def _is_text(dt: DataTree, name: str) -> bool:
+    return isinstance(dt.attrs.get(name), str)
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise _DamagedError(problem)
+
+
+def _check_parameters(posterior: Dataset, attributes: Any, likelihood: Likelihood) -> None:
+    """Check that there are draws of every parameter of the law, or its fixed value."""
+    for name, draws in posterior.data_vars.items():
+        _require({"chain", "draw"} <= {*draws.dims}, f"'{name}' has no draws of chains")
+        _require(draws.size > 0 and draws.dtype.kind in "fiub", f"'{name}' holds no numbers")
+    _require("beta" in posterior, "it has no coefficients 'beta'")
+    _require("coefficient" in posterior["beta"].dims, "'beta' has no dimension 'coefficient'")
+    _require("coefficient" in posterior.coords, "its coefficients have no names")
+    shape, scales = likelihood.shape, list(likelihood.scales)
+    needed = [] if shape is None or "beta_alpha" in posterior else [shape]
+    needed += scales[1:] if "beta_sigma" in posterior else scales
+    for name in needed:
+        fixed = attributes.get(f"{name}_fixed")
+        known = isinstance(fixed, int | float | np.number) and bool(fixed >= 0)
+        _require(known or name in posterior, f"it has neither draws nor a fixed value of '{name}'")
+
+
+def _check_rows(dt: DataTree) -> None:
+    """Check that what is known of the rows is known of the same ones."""
+    observed = dt["observed_data"].dataset
+    _require("y" in observed and observed["y"].dims == ("row",), "it has no responses 'y'")
+    _require("row" in observed.coords, "its rows have no names")
+    rows = observed.sizes["row"]
+    _require(rows > 0 and observed["y"].dtype.kind in "fiu", "its responses are no numbers")
+    posterior, constants = dt["posterior"].dataset, dt["constant_data"].dataset
+    for group in ("constant_data", "log_likelihood", "posterior_predictive"):
+        if group in dt.children:
+            size = dt[group].sizes.get("row", rows)
+            _require(size == rows, f"'{group}' has {size} rows, not {rows}")
+    for name, values in constants.data_vars.items():
+        _require(values.dims[:1] == ("row",), f"'{name}' is not by row")
+        _require(values.dtype.kind in "fiub", f"'{name}' holds no numbers")
+    for part in ("", "_alpha", "_sigma"):
+        if f"x{part}" not in constants:
+            continue
+        _require(f"beta{part}" in posterior, f"it has no coefficients 'beta{part}'")
+        names = [data.indexes.get(f"coefficient{part}") for data in (posterior, constants)]
+        alike = names[0] is not None and names[1] is not None and names[0].equals(names[1])
+        alike &= constants[f"x{part}"].dims == ("row", f"coefficient{part}")
+        _require(alike, f"the columns of 'x{part}' are not the coefficients of 'beta{part}'")
+    for key in map(str, constants.data_vars):
+        if key.endswith("_index"):
+            _check_levels(constants, posterior, key.removesuffix("_index"))
+
+
+def _check_levels(constants: Dataset, posterior: Dataset, name: str) -> None:
+    """Check that the rows' levels are among those that have effects."""
+    index = constants[f"{name}_index"]
+    _require(name in posterior and f"{name}_x" in constants, f"it has no effects '{name}'")
+    levels = posterior[name].shape[-1]
+    whole = index.dims == ("row",) and index.dtype.kind in "iu"
+    _require(
+        whole and index.values.min() >= 0 and index.values.max() < levels,
+        f"'{name}_index' holds no numbers of levels",
+    )
