@@ -85,6 +85,8 @@ def _fitted(
     regression = Regression(formulas, data, options.likelihood, priors, **arguments)
     if regression.dropped:
         say(f"leaving out {regression.dropped} of {len(data)} rows, which have missing values")
+    for note in regression.notes:
+        say(note)
     sampling = sampling_arguments(options)
     others = [name for name in dict.fromkeys(options.compare) if name != options.likelihood]
     if options.compare and not others:
@@ -186,6 +188,7 @@ def _document(
         "method": dt.attrs["method"],
         "rows": dt["observed_data"].sizes["row"],
         "dropped": dt.attrs.get("dropped", 0),
+        "notes": dt.attrs.get("notes", ""),
         "chains": sizes["chain"],
         "draws": sizes["draw"],
         "warmup": dt.attrs["warmup"],

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,13 +13,15 @@ import pandas as pd
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression.checks import check_design
-from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.frame import (
-    check_row_values,
-    column_named,
-    is_whole,
-    row_values,
+from robust_dist.regression.columns import (
+    Role,
+    label,
+    like_those_of_the_fit,
+    to_formula_columns,
 )
+from robust_dist.regression.design import Columns, Design, GroupTerm
+from robust_dist.regression.frame import check_row_values, column_named, is_whole, row_values
+from robust_dist.regression.terms import check_terms, check_tree
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
 # names up among the local variables of whoever called it.
@@ -29,6 +33,9 @@ _FUNCTIONS = {
     },
 }
 
+# of formulae, which make levels of a column
+_ENCODINGS = ("C", "S", "T")
+
 _DISTRIBUTIONAL = ("alpha", "sigma")
 
 
@@ -38,12 +45,14 @@ class Evaluated(NamedTuple):
     location: Any
     alpha: Any
     sigma: Any
-    names: tuple[str, ...]
-    """the columns that predict"""
+    predictors: pd.DataFrame
+    """the columns that predict, as they were fitted"""
 
 
 def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
     """Return the formula of the location under ``""``, and those of alpha and sigma, if any.
+
+    Their accents are composed (NFC), as those of the columns.
 
     Raises
     ------
@@ -51,9 +60,10 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
         If there is no formula of the location, or several.
     """
     if isinstance(formula, str):
-        return {"": formula}
+        return {"": unicodedata.normalize("NFC", formula)}
     formulas = {}
     for name, text in formula.items():
+        name, text = (unicodedata.normalize("NFC", part) for part in (name, text))
         alone = text.strip().startswith("~")
         if name in _DISTRIBUTIONAL and alone:
             formulas[name] = text.strip().removeprefix("~").strip()
@@ -87,7 +97,8 @@ def make_design(
         Such as ``"y ~ x1 + log(x2) + (1 | group)"``, or a dictionary of the response's, alpha's and
         sigma's. A name that is no Python identifier goes in backticks.
     data
-        The columns that the formulas name. Strings and categories become indicator columns.
+        The columns that the formulas name. Strings and categories become indicator columns, dates
+        days since the first, and True counts 1.
     weights, offset, measurement_error
         A number for each row, or the column that has them.
     drop_missing
@@ -96,7 +107,8 @@ def make_design(
     Returns
     -------
     tuple
-        The design, and the rows and columns of the data that it was made from.
+        The design, and the rows and columns of the data that it was made from, as numbers and
+        levels (:mod:`robust_dist.regression.columns`).
 
     Raises
     ------
@@ -119,23 +131,12 @@ def make_design(
             raise InputError("every row misses some value: nothing is left to fit")
         data = data[whole]
         extra = {what: None if values is None else values[whole] for what, values in extra.items()}
-    labels = _only_labels(formulas)
-    for name in names:
-        _check_column(name, data, name in labels)
+    columns = to_formula_columns(data, _roles(formulas, names))
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
-    data = _only(names, data)
-    design = _make(evaluate(formulas, data), formulas[""], data, extra)
-    check_design(design, data)
-    return design, data
-
-
-def _only(names: list[str], data: pd.DataFrame) -> pd.DataFrame:
-    """Return these columns, in pandas 3 without a copy until somebody writes into them."""
-    columns = {name: data[name] for name in names}
-    found = pd.DataFrame(columns, copy=pd.__version__ < "3")
-    found.attrs = data.attrs
-    return found
+    design = _make(evaluate(formulas, columns), formulas[""], columns, extra)
+    check_design(design, columns)
+    return design, columns
 
 
 def _names(formulas: Mapping[str, str], data: pd.DataFrame) -> list[str]:
@@ -169,7 +170,9 @@ def evaluate(formulas: Mapping[str, str], data: pd.DataFrame) -> Evaluated:
         for terms in (part.common, part.group):
             for term in terms.terms.values() if terms is not None else ():
                 predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
-    return Evaluated(matrices[""], matrices.get("alpha"), matrices.get("sigma"), tuple(predicting))
+    predictors = data[list(predicting)]
+    predictors.attrs = data.attrs
+    return Evaluated(matrices[""], matrices.get("alpha"), matrices.get("sigma"), predictors)
 
 
 def _make(
@@ -225,20 +228,27 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
                 x=x[:, None] if x.ndim == 1 else x,
                 effects=("1",) if intercept else tuple(map(str, term.expr.labels)),
                 group=term.factor.name,
-                levels=tuple(map(str, term.groups)),
+                levels=_level_names(term.factor),
                 index=_level_numbers(term.factor, data),
             )
         )
     return tuple(terms)
 
 
+def _level_names(factor: Any) -> tuple[str, ...]:
+    names = [map(label, component.levels) for component in factor.components]
+    return tuple(map(":".join, itertools.product(*names)))
+
+
 def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
     """Return the number of each row's level; those that the fit has not seen come after."""
+    from formulae.categorical import CategoricalBox
+
     values, codes = [], []
     for component in factor.components:
         called = hasattr(component, "call")
         column = component.call.eval(data, component.env) if called else data[component.name]
-        values.append(np.asarray(column))
+        values.append(np.asarray(column.data if isinstance(column, CategoricalBox) else column))
         codes.append(pd.Index(component.levels).get_indexer(pd.Index(values[-1])))
     known = np.all([code >= 0 for code in codes], axis=0)
     sizes = tuple(len(component.levels) for component in factor.components)
@@ -266,6 +276,7 @@ def parse(formula: str) -> Any:
             # formulae ignores what follows a complete formula, such as the "| g" of "y ~ x | g"
             rest = parser.peek().lexeme
             raise InputError(f"cannot read the formula '{formula}' from '{rest}' on{hint}")
+        check_tree(tree, formula)
         description = Resolver(tree).resolve()
     except (ScanError, ParseError, ResolverError) as error:
         reason = str(error).rstrip(".")
@@ -275,38 +286,34 @@ def parse(formula: str) -> Any:
     return description if isinstance(description, Model) else Model(description)
 
 
-def _only_labels(formulas: Mapping[str, str]) -> set[str]:
-    """Return the columns that do nothing but name the levels of groups."""
-    factors: set[str] = set()
-    others: set[str] = set()
+def _roles(formulas: Mapping[str, str], names: list[str]) -> dict[str, Role]:
+    """Return what the formulas do with each column, the most that they do."""
+    from formulae.terms.call import Call
+    from formulae.terms.call_resolver import LazyVariable
+
+    uses: dict[str, set[Role]] = {name: set() for name in names}
+
+    def add(components: list[Any], alone: Role) -> None:
+        for component in components:
+            role = alone
+            if isinstance(component, Call):
+                call = component.call
+                encodes = call.callee in _ENCODINGS and isinstance(call.args[0], LazyVariable)
+                role = Role.LABELS if encodes else Role.COMPUTED
+            for name in component.var_names & uses.keys():
+                uses[name].add(role)
+
     for text in formulas.values():
         description = parse(text)
+        terms = [*description.common_terms, *(term.expr for term in description.group_terms)]
+        if description.response is not None:
+            terms.append(description.response.term)
+        for term in terms:
+            components = getattr(term, "components", [])  # an intercept has none
+            add(components, Role.TERM if len(components) == 1 else Role.COMPUTED)
         for term in description.group_terms:
-            factors |= term.factor.var_names
-            others |= term.expr.var_names
-        for term in description.common_terms:
-            others |= term.var_names
-    return factors - others
-
-
-def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
-    """Refuse missing values, and a column of numbers that one stray word turned into labels."""
-    column = data[name]
-    missing = np.flatnonzero(column.isna())
-    if missing.size:
-        raise InputError(
-            f"column '{name}' has no value (NaN) in {row_names(data, missing)}; "
-            "fill it in, delete the row or give drop_missing=True (--drop-missing)"
-        )
-    if pd.api.types.is_string_dtype(column.dtype) and not labels:
-        words = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())
-        if words.size < len(column) / 2:
-            raise InputError(
-                f"column '{name}' holds '{column.iloc[words[0]]}', which is no number, "
-                f"in {row_names(data, words)}; correct it or delete the row"
-                if words.size
-                else f"column '{name}' holds numbers as text; convert it first"
-            )
+            add(term.factor.components, Role.LABELS)
+    return {name: max(roles, key=list(Role).index) for name, roles in uses.items()}
 
 
 def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
@@ -317,7 +324,7 @@ def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
     try:
         # formulae prints before it raises; infinities and NaN are looked for afterwards
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-            return DesignMatrices(description, data, Environment([_FUNCTIONS]))
+            matrices = DesignMatrices(description, data, Environment([_FUNCTIONS]))
     except KeyError as error:
         raise InputError(
             f"cannot evaluate the formula '{formula}': there is no function {error}"
@@ -326,10 +333,17 @@ def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
         # a formula may call any function, which may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot evaluate the formula '{formula}': {reason}") from None
+    check_terms(matrices.model, formula)
+    return matrices
 
 
 def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
     """Return the response, which must be a column of numbers."""
+    if response.name in data.attrs["since"]:
+        raise InputError(
+            f"the response '{response.name}' holds dates or durations; "
+            "a regression needs a column of numbers on the left"
+        )
     values = np.asarray(response.design_matrix)
     if response.kind != "numeric" or values.ndim != 1 or values.dtype == bool:
         example = f" (it holds '{data[response.name].iloc[0]}')" if response.name in data else ""
@@ -350,8 +364,7 @@ def evaluate_new(
     InputError
         If a column is missing or misses a value, or holds a category that was not there before.
     """
-    for name in evaluated.names:
-        _check_column(name, pd.DataFrame({name: column_named(name, data)}), True)
+    data = like_those_of_the_fit(data, evaluated.predictors)
     matrices: list[Any] = []
     for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
         if part is None:
