@@ -10,9 +10,10 @@ The attributes of a frame of such columns say what their names do not: ``since``
 column of dates ("" for one of durations), and ``rounded``, the columns with too many digits.
 """
 
+import math
 import numbers
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -71,7 +72,7 @@ def to_formula_columns(data: pd.DataFrame, roles: Mapping[str, Role]) -> pd.Data
                 rounded.append(name)
             columns[name] = _numbers(column, role is Role.COMPUTED)
         else:
-            times = _times(name, column)
+            times = _times(name, column, data)
             since[name] = "" if kind is _Kind.DURATIONS else times.min().isoformat()
             columns[name] = _days(name, times, since[name])
     # in pandas 3 without a copy until somebody writes into them
@@ -80,8 +81,10 @@ def to_formula_columns(data: pd.DataFrame, roles: Mapping[str, Role]) -> pd.Data
     return frame
 
 
-def like_those_of_the_fit(data: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFrame:
-    """Return columns of new data as those of the fit: its levels, and days since its first.
+def like_those_of_the_fit(
+    data: pd.DataFrame, fitted: pd.DataFrame, names: Iterable[str]
+) -> pd.DataFrame:
+    """Return these columns of new data as those of the fit: its levels, and days since its first.
 
     Levels that the fit does not have are there too, as text.
 
@@ -91,7 +94,7 @@ def like_those_of_the_fit(data: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFr
         If a column is missing, misses a value, or is of another kind than that of the fit.
     """
     columns: dict[str, pd.Series] = {}
-    for name in fitted.columns:
+    for name in names:
         column = _whole_column(name, data)
         if isinstance(fitted[name].dtype, pd.CategoricalDtype):
             columns[name] = _levels_of_fit(name, column, fitted[name].cat.categories)
@@ -107,7 +110,7 @@ def like_those_of_the_fit(data: pd.DataFrame, fitted: pd.DataFrame) -> pd.DataFr
         if since is None:
             columns[name] = _numbers(column, computed=True)
         else:
-            columns[name] = _days(name, _times(name, column), since)
+            columns[name] = _days(name, _times(name, column, data), since)
     frame = pd.DataFrame(columns, index=data.index)
     frame.attrs = dict(data.attrs)
     return frame
@@ -199,17 +202,19 @@ def _number(value: Any) -> Any:
     """Return a number as Python's, a whole one as an int; and whatever is none as it is."""
     if isinstance(value, (bool, np.bool)):
         return bool(value)
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, (numbers.Real, Decimal)):
-        number = float(value)
-        return int(number) if number.is_integer() and abs(number) < _WHOLE else number
-    return value
+    if not isinstance(value, (numbers.Real, Decimal)):
+        return value
+    number = float(value)
+    # from the value itself, which may have more digits
+    whole = int(value) if math.isfinite(number) else None  # type: ignore[arg-type]
+    return whole if whole == value else number
 
 
 def _whole_column(name: str, data: pd.DataFrame) -> pd.Series:
     """Return a column in plain types, of which no value may be missing."""
     column = plain(column_named(name, data))
+    if column.empty:
+        raise InputError("the data have no rows")
     missing = np.flatnonzero(column.isna())
     if missing.size:
         raise InputError(
@@ -251,8 +256,10 @@ def _kind_of_text(name: str, column: pd.Series, data: pd.DataFrame) -> _Kind:
             if words.size
             else f"column '{name}' holds numbers as text; convert it first"
         )
-    different = pd.Series(column.unique()).astype(str).str
-    if different.fullmatch(_DATE).all():
+    codes, values = _factorize(name, column)
+    different = pd.Series(values, dtype=object).astype(str).str
+    # of some that are none, the rows are named later
+    if different.fullmatch(_DATE).to_numpy(bool)[codes].mean() > 0.5:
         return _Kind.DATES
     for pattern, mend in (
         (_DATE_OF_A_COUNTRY, "write dates as YYYY-MM-DD"),
@@ -287,23 +294,27 @@ def _loses_digits(name: str, column: pd.Series) -> bool:
     return size > _WHOLE
 
 
-def _times(name: str, column: pd.Series) -> pd.Series:
+def _times(name: str, column: pd.Series, data: pd.DataFrame) -> pd.Series:
     """Return dates as pandas has them, and durations."""
     if isinstance(column.dtype, pd.PeriodDtype):
         return column.dt.to_timestamp()
     if column.dtype.kind in "mM":
         return column
     text = pd.api.types.is_string_dtype(column)
+    if not text and pd.api.types.infer_dtype(column) in ("time", "timedelta"):
+        return pd.to_timedelta(column.astype(str))
+    options: dict[str, Any] = {"errors": "coerce", "format": "ISO8601" if text else None}
     try:
-        if not text and pd.api.types.infer_dtype(column) in ("time", "timedelta"):
-            return pd.to_timedelta(column.astype(str))
-        try:
-            return pd.to_datetime(column, format="ISO8601" if text else None)
-        except ValueError:  # several time zones
-            return pd.to_datetime(column, format="ISO8601" if text else None, utc=True)
-    except (ValueError, TypeError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"column '{name}' holds dates that cannot be read: {reason}") from None
+        times = pd.to_datetime(column, **options)
+    except ValueError:  # several time zones
+        times = pd.to_datetime(column, utc=True, **options)
+    bad = np.flatnonzero(times.isna())
+    if bad.size:
+        raise InputError(
+            f"column '{name}' holds '{column.iloc[bad[0]]}', which is no date, in "
+            f"{row_names(data, bad)}; correct it or delete the row"
+        )
+    return times
 
 
 def _days(name: str, times: pd.Series, since: str) -> pd.Series:

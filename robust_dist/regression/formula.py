@@ -21,7 +21,7 @@ from robust_dist.regression.columns import (
 )
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.frame import check_row_values, column_named, is_whole, row_values
-from robust_dist.regression.terms import check_terms, check_tree
+from robust_dist.regression.terms import check_levels, check_terms, check_tree
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
 # names up among the local variables of whoever called it.
@@ -45,8 +45,10 @@ class Evaluated(NamedTuple):
     location: Any
     alpha: Any
     sigma: Any
-    predictors: pd.DataFrame
-    """the columns that predict, as they were fitted"""
+    data: pd.DataFrame
+    """what they were made from"""
+    names: tuple[str, ...]
+    """the columns that predict"""
 
 
 def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
@@ -170,9 +172,8 @@ def evaluate(formulas: Mapping[str, str], data: pd.DataFrame) -> Evaluated:
         for terms in (part.common, part.group):
             for term in terms.terms.values() if terms is not None else ():
                 predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
-    predictors = data[list(predicting)]
-    predictors.attrs = data.attrs
-    return Evaluated(matrices[""], matrices.get("alpha"), matrices.get("sigma"), predictors)
+    alpha, sigma = (matrices.get(part) for part in _DISTRIBUTIONAL)
+    return Evaluated(matrices[""], alpha, sigma, data, tuple(predicting))
 
 
 def _make(
@@ -321,6 +322,7 @@ def _evaluate(formula: str, description: Any, data: pd.DataFrame) -> Any:
     from formulae.environment import Environment
     from formulae.matrices import DesignMatrices
 
+    check_levels(description, data, formula)
     try:
         # formulae prints before it raises; infinities and NaN are looked for afterwards
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
@@ -364,7 +366,7 @@ def evaluate_new(
     InputError
         If a column is missing or misses a value, or holds a category that was not there before.
     """
-    data = like_those_of_the_fit(data, evaluated.predictors)
+    data = like_those_of_the_fit(data, evaluated.data, evaluated.names)
     matrices: list[Any] = []
     for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
         if part is None:

@@ -53,20 +53,7 @@ def _to_pandas(data: Any) -> pd.DataFrame:
 
 def _from_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
     """Return the table of a dict of columns, which must not have indexes that differ."""
-    columns: dict[Any, Any] = {}
-    for name, values in data.items():
-        series = narwhals.from_native(values, series_only=True, pass_through=True)
-        if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
-            columns[name] = values
-        elif isinstance(series, narwhals.Series):
-            columns[name] = _from_series(series)
-        else:
-            # a list keeps the types of its cells
-            cells = isinstance(values, (list, tuple))
-            columns[name] = pd.array(list(values)) if cells else np.asarray(values)
-    indexes = {
-        name: values.index for name, values in columns.items() if isinstance(values, pd.Series)
-    }
+    indexes = {name: values.index for name, values in data.items() if isinstance(values, pd.Series)}
     for name, index in indexes.items():
         first = next(iter(indexes))
         if not index.equals(indexes[first]):
@@ -75,9 +62,19 @@ def _from_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
                 "make one data frame of them first"
             )
     try:
-        return pd.DataFrame(columns)
+        return pd.DataFrame({name: _column(values) for name, values in data.items()})
     except ValueError as error:
         raise InputError(f"the columns make no table: {error}") from None
+
+
+def _column(values: Any) -> Any:
+    """Return what pandas takes for a column; that of a list keeps the types of its cells."""
+    if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        return values
+    if isinstance(values, (list, tuple)):
+        return pd.array(list(values))
+    series = narwhals.from_native(values, series_only=True, pass_through=True)
+    return _from_series(series) if isinstance(series, narwhals.Series) else np.asarray(values)
 
 
 def _from_series(series: narwhals.Series[Any]) -> Any:

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import pandas as pd
+
 from robust_dist._errors import InputError
 
 
@@ -59,6 +61,32 @@ def _check_operation(node: Any, formula: str) -> None:
             f"the formula '{formula}' has a power or a product of '{left.name}' that is "
             f"'{left.name}' itself; write I({left.name}**{power})"
         )
+
+
+def check_levels(description: Any, data: pd.DataFrame, formula: str) -> None:
+    """Refuse categories of a single level outside the factors of groups.
+
+    Parameters
+    ----------
+    description
+        Formulae's description of the formula.
+    data
+        The columns it uses.
+    formula
+        In words.
+
+    Raises
+    ------
+    InputError
+        Naming the column and the term.
+    """
+    for term in (*description.common_terms, *(term.expr for term in description.group_terms)):
+        for name in sorted(term.var_names & set(data.columns)):
+            if isinstance(data[name].dtype, pd.CategoricalDtype) and data[name].nunique() == 1:
+                raise InputError(
+                    f"column '{name}' has the single level '{data[name].iloc[0]}', so that "
+                    f"'{term.name}' in the formula '{formula}' adds nothing; drop it"
+                )
 
 
 def check_terms(model: Any, formula: str) -> None:
