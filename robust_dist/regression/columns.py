@@ -100,7 +100,7 @@ def like_those_of_the_fit(
             columns[name] = _levels_of_fit(name, column, fitted[name].cat.categories)
             continue
         kind = _kind(name, column, data)
-        since = fitted.attrs.get("since", {}).get(name)
+        since = fitted.attrs["since"].get(name)
         wanted = _Kind.DURATIONS if since == "" else _Kind.DATES if since else _Kind.NUMBERS
         if kind is not wanted:
             raise InputError(

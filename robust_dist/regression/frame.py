@@ -72,7 +72,7 @@ def _column(values: Any) -> Any:
     if isinstance(values, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return values
     if isinstance(values, (list, tuple)):
-        return pd.array(list(values))
+        return pd.Series(list(values), dtype=object).array
     series = narwhals.from_native(values, series_only=True, pass_through=True)
     return _from_series(series) if isinstance(series, narwhals.Series) else np.asarray(values)
 

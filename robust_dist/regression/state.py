@@ -83,4 +83,5 @@ def _decode(kind: str, values: np.ndarray, levels: np.ndarray | None) -> Any:
         levels = levels.astype(bool)
     elif not np.issubdtype(levels.dtype, np.number):
         levels = levels.astype(str).astype(object)
-    return pd.Categorical.from_codes(values, pd.Index(levels), ordered=True)
+    # "category" is what files of earlier versions have, where formulae orders the levels
+    return pd.Categorical.from_codes(values, pd.Index(levels), ordered=kind != "category")
