@@ -14,9 +14,10 @@ from xarray import DataTree, open_datatree
 
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression, state
-from robust_dist.regression.columns import label, notes
+from robust_dist.regression.columns import notes
 from robust_dist.regression.formula import evaluate, evaluate_new, make_design, split_formulas
 from robust_dist.regression.frame import to_frame
+from robust_dist.regression.levels import label
 
 N = 30
 RNG = np.random.default_rng(0)

@@ -13,14 +13,10 @@ import pandas as pd
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression.checks import check_design
-from robust_dist.regression.columns import (
-    Role,
-    label,
-    like_those_of_the_fit,
-    to_formula_columns,
-)
+from robust_dist.regression.columns import Role, like_those_of_the_fit, to_formula_columns
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.frame import check_row_values, column_named, is_whole, row_values
+from robust_dist.regression.levels import label
 from robust_dist.regression.terms import check_levels, check_terms, check_tree
 
 # What a formula may call, besides what formulae itself provides. Formulae would otherwise look
@@ -299,8 +295,10 @@ def _roles(formulas: Mapping[str, str], names: list[str]) -> dict[str, Role]:
             role = alone
             if isinstance(component, Call):
                 call = component.call
-                encodes = call.callee in _ENCODINGS and isinstance(call.args[0], LazyVariable)
-                role = Role.LABELS if encodes else Role.COMPUTED
+                of_column = [isinstance(argument, LazyVariable) for argument in call.args[:1]]
+                role = Role.COMPUTED
+                if call.callee in _ENCODINGS and all(of_column):
+                    role = Role.LABELS
             for name in component.var_names & uses.keys():
                 uses[name].add(role)
 
