@@ -85,8 +85,6 @@ def _fitted(
     regression = Regression(formulas, data, options.likelihood, priors, **arguments)
     if regression.dropped:
         say(f"leaving out {regression.dropped} of {len(data)} rows, which have missing values")
-    for note in regression.notes:
-        say(note)
     sampling = sampling_arguments(options)
     others = [name for name in dict.fromkeys(options.compare) if name != options.likelihood]
     if options.compare and not others:
@@ -134,6 +132,8 @@ def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | N
     from robust_dist import diagnostics
 
     print(f"\n{_heading(dt)}\n")
+    if "notes" in dt.attrs:
+        print(f"{dt.attrs['notes']}\n")
     table = diagnostics.summary(dt)
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []
@@ -188,7 +188,7 @@ def _document(
         "method": dt.attrs["method"],
         "rows": dt["observed_data"].sizes["row"],
         "dropped": dt.attrs.get("dropped", 0),
-        "notes": dt.attrs.get("notes", ""),
+        "notes": dt.attrs["notes"].split("; ") if "notes" in dt.attrs else [],
         "chains": sizes["chain"],
         "draws": sizes["draw"],
         "warmup": dt.attrs["warmup"],
