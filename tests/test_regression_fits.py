@@ -94,6 +94,16 @@ def test_unseen_groups_are_drawn_or_refused():
         predict(dt, new, unseen="refuse")
 
 
+def test_new_data_with_no_level_of_the_fit_are_refused_unless_draws_are_asked_for():
+    """That is mostly another column, or labels of another type; the message says what to do."""
+    dt = grouped()
+    data, _ = grouped_data()
+    new = data.iloc[:3].assign(g=["a", "b", "c"])
+    with pytest.raises(InputError, match="no row of the new data has a level of the group 'g'"):
+        predict(dt, new)
+    assert predict(dt, new, unseen="draw").sizes["row"] == 3
+
+
 @pytest.mark.parametrize(
     ("change", "options", "complaint"),
     [
@@ -103,7 +113,7 @@ def test_unseen_groups_are_drawn_or_refused():
         ({"drop": "o"}, {}, "no column 'o'"),
         ({}, {"measurement_error": 1.0}, "was given no measurement error"),
         ({}, {"kind": "median"}, "no kind 'median'"),
-        ({}, {"unseen": "zero"}, "unseen must be one of draw, refuse"),
+        ({}, {"unseen": "zero"}, "unseen must be one of mixed, draw, refuse"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_in_one_line(change, options, complaint):

@@ -78,7 +78,7 @@ def test_columns_of_the_table_are_not_copied():
         design.matrix(slice(3, 5)),
         np.column_stack(
             [
-                *(np.ones(2), data["x"][3:5], np.log(data["k"][3:5])),
+                *(np.ones(2), data["x"][3:5], np.log(data["k"][3:5].astype(float))),
                 *(data["g"][3:5] == level for level in "bcd"),
             ]
         ),

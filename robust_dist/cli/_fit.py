@@ -133,6 +133,8 @@ def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | N
     from robust_dist import diagnostics
 
     print(f"\n{printable(_heading(dt))}\n")
+    if "notes" in dt.attrs:
+        print(f"{printable(dt.attrs['notes'])}\n")
     table = diagnostics.summary(dt)
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []
@@ -187,6 +189,7 @@ def _document(
         "method": dt.attrs["method"],
         "rows": dt["observed_data"].sizes["row"],
         "dropped": dt.attrs.get("dropped", 0),
+        "notes": dt.attrs["notes"].split("; ") if "notes" in dt.attrs else [],
         "chains": sizes["chain"],
         "draws": sizes["draw"],
         "warmup": dt.attrs["warmup"],

@@ -1,5 +1,7 @@
 """What no regression can be fitted to, said in one line."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -43,6 +45,12 @@ def _check_finite(name: str, values: np.ndarray, data: pd.DataFrame) -> None:
 
 
 def _check_columns(columns: Columns, data: pd.DataFrame) -> None:
+    name, count = Counter(columns.coefficients).most_common(1)[0]
+    if count > 1:
+        raise InputError(
+            f"{count} coefficients have the name '{name}', that of a column and that of a level; "
+            "rename the column"
+        )
     for name, values in zip(columns.coefficients, columns.values, strict=True):
         _check_finite(name, values, data)
     n, p = len(columns.values[0]), len(columns.values)

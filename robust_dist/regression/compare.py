@@ -35,7 +35,7 @@ class Comparison:
     verdict: str
     """which likelihoods the data can tell apart, in words"""
     notes: tuple[str, ...]
-    """what was done about rows with a high Pareto k, and what remains"""
+    """what was done to columns, and about rows with a high Pareto k, and what remains"""
     fits: Mapping[str, DataTree]
     loo: Mapping[str, LeaveOneOut]
     """of the rows that were left out"""
@@ -155,7 +155,7 @@ def compare(
         table=table,
         coefficients=_coefficients(fits),
         verdict=_verdict(table, {name: loo[name].elpd.elpd_i.values for name in names}, labels),
-        notes=tuple(notes),
+        notes=(*regressions[names[0]].notes, *notes),
         fits=fits,
         loo=loo,
     )

@@ -17,6 +17,7 @@ from robust_dist._errors import InputError
 from robust_dist.many_rows import compensated
 from robust_dist.regression import state
 from robust_dist.regression.approximate import approximate, mean_density
+from robust_dist.regression.columns import notes
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
 from robust_dist.regression.follow import MANY, prepare, thinning
 from robust_dist.regression.formula import make_design, split_formulas
@@ -48,7 +49,8 @@ class Regression:
         which log(alpha/(2 - alpha)) and the logarithm of the scale are linear.
     data
         A pandas DataFrame, any other frame that narwhals understands (polars, pyarrow, ...), or a
-        mapping of names to columns.
+        mapping of names to columns. True counts 1; dates, times and periods count days since the
+        first of them, durations days (``notes`` says so); text and categories are levels.
     likelihood
         ``"general_robust"``, ``"student_t"``, ``"normal"``, ``"laplace"``, ``"cauchy"`` or
         ``"asymmetric_general_robust"``.
@@ -60,7 +62,8 @@ class Regression:
     alpha
         Short for ``priors={"alpha": alpha}``: a number, or a distribution.
     weights
-        Multiply each row's log-likelihood: a column's name or an array, positive.
+        Multiply each row's log-likelihood: a column's name or an array, positive. A pandas Series,
+        here and below, gives each row the number under the row's label.
     offset
         Is added to loc, with coefficient 1: a column's name or an array, in the response's units.
     measurement_error
@@ -88,6 +91,8 @@ class Regression:
         The response and the design matrices in the user's units.
     dropped
         How many rows were left out.
+    notes
+        What was done to columns that their names do not say, as that one counts days since a date.
     setting
         Design, coordinates, likelihood and priors.
 
@@ -129,6 +134,7 @@ class Regression:
             functions=self.functions,
         )
         self.dropped = len(frame) - len(self._frame)
+        self.notes = notes(self._frame)
         for part in ("alpha", "sigma"):
             if getattr(self.design, part) and part not in self.likelihood.formulas:
                 raise InputError(f"the likelihood '{likelihood}' has no {part} to give a formula")
@@ -319,6 +325,8 @@ class Regression:
             attributes["formulas"] = json.dumps(dict(self.formula))
         if self.dropped:
             attributes["dropped"] = self.dropped
+        if self.notes:
+            attributes["notes"] = "; ".join(self.notes)
         if thin > 1:
             attributes["thinned"] = thin
         return attributes

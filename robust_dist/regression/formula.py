@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,19 +12,20 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import check_labels, row_names
+from robust_dist.datasets import row_names
 from robust_dist.regression.checks import check_design
+from robust_dist.regression.columns import Role, like_those_of_the_fit, to_formula_columns
 from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.frame import (
-    check_row_values,
-    column_named,
-    is_whole,
-    row_values,
-)
+from robust_dist.regression.frame import check_row_values, column_named, is_whole, row_values
 from robust_dist.regression.functions import Functions, check_functions, namespace
 from robust_dist.regression.grammar import Formula, read_formula
+from robust_dist.regression.levels import label
 from robust_dist.regression.marginality import missing_terms
 from robust_dist.regression.span import nearly_dependent, span_factor
+from robust_dist.regression.terms import check_levels, check_terms
+
+# of formulae, which make levels of a column
+_ENCODINGS = ("C", "S", "T")
 
 _DISTRIBUTIONAL = ("alpha", "sigma")
 
@@ -33,14 +36,16 @@ class Evaluated(NamedTuple):
     location: Any
     alpha: Any
     sigma: Any
+    data: pd.DataFrame
+    """what they were made from"""
     names: tuple[str, ...]
     """the columns that predict"""
-    numeric: frozenset[str]
-    """those that the formulas compute with"""
 
 
 def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
     """Return the formula of the location under ``""``, and those of alpha and sigma, if any.
+
+    Their accents are composed (NFC), as those of the columns.
 
     Raises
     ------
@@ -48,7 +53,7 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
         If there is no formula of the location, or several.
     """
     if isinstance(formula, str):
-        return {"": formula}
+        return {"": unicodedata.normalize("NFC", formula)}
     if not isinstance(formula, Mapping):
         raise InputError(
             f"the formula must be text such as 'y ~ x', or a dictionary of texts, not {formula!r}"
@@ -60,6 +65,7 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
                 f"the formulas must be texts by name, such as {{'y': 'y ~ x'}}, not "
                 f"{{{name!r}: {text!r}}}"
             )
+        name, text = (unicodedata.normalize("NFC", part) for part in (name, text))
         alone = text.strip().startswith("~")
         if name in _DISTRIBUTIONAL and alone:
             formulas[name] = text.strip().removeprefix("~").strip()
@@ -94,7 +100,8 @@ def make_design(
         Such as ``"y ~ x1 + log(x2) + (1 | group)"``, or a dictionary of the response's, alpha's and
         sigma's. A name that is no Python identifier goes in backticks.
     data
-        The columns that the formulas name. Strings and categories become indicator columns.
+        The columns that the formulas name. Strings and categories become indicator columns, dates
+        days since the first, and True counts 1.
     weights, offset, measurement_error
         A number for each row, or the column that has them.
     drop_missing
@@ -105,7 +112,8 @@ def make_design(
     Returns
     -------
     tuple
-        The design, and the rows and columns of the data that it was made from.
+        The design, and the rows and columns of the data that it was made from, as numbers and
+        levels (:mod:`robust_dist.regression.columns`).
 
     Raises
     ------
@@ -129,24 +137,13 @@ def make_design(
             raise InputError("every row misses some value: nothing is left to fit")
         data = data[whole]
         extra = {what: None if values is None else values[whole] for what, values in extra.items()}
-    labels = _only_labels(read)
-    for name in names:
-        _check_column(name, data, name in labels)
+    columns = to_formula_columns(data, _roles(read, names))
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
-    data = _only(names, data)
-    evaluated = evaluate(formulas, data, functions)
-    design = _make(evaluated, formulas[""], data, {**extra, "own_functions": bool(functions)})
-    check_design(design, data)
-    return _with_factors(design, evaluated, data), data
-
-
-def _only(names: list[str], data: pd.DataFrame) -> pd.DataFrame:
-    """Return these columns, in pandas 3 without a copy until somebody writes into them."""
-    columns = {name: data[name] for name in names}
-    found = pd.DataFrame(columns, copy=pd.__version__ < "3")
-    found.attrs = data.attrs
-    return found
+    evaluated = evaluate(formulas, columns, functions)
+    design = _make(evaluated, formulas[""], columns, {**extra, "own_functions": bool(functions)})
+    check_design(design, columns)
+    return _with_factors(design, evaluated, columns), columns
 
 
 def _read(formulas: Mapping[str, str], functions: Functions | None) -> dict[str, Formula]:
@@ -194,9 +191,8 @@ def evaluate(
         for terms in (part.common, part.group):
             for term in terms.terms.values() if terms is not None else ():
                 predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
-    return Evaluated(
-        matrices[""], matrices.get("alpha"), matrices.get("sigma"), tuple(predicting), numeric
-    )
+    alpha, sigma = (matrices.get(part) for part in _DISTRIBUTIONAL)
+    return Evaluated(matrices[""], alpha, sigma, data, tuple(predicting))
 
 
 def _make(
@@ -273,7 +269,7 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
                 x=x[:, None] if x.ndim == 1 else x,
                 effects=("1",) if intercept else tuple(map(str, term.expr.labels)),
                 group=term.factor.name,
-                levels=tuple(map(str, term.groups)),
+                levels=_level_names(term.factor),
                 numeric=term.kind == "numeric",
                 index=_level_numbers(term.factor, data),
             )
@@ -281,13 +277,20 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
     return tuple(terms)
 
 
+def _level_names(factor: Any) -> tuple[str, ...]:
+    names = [map(label, component.levels) for component in factor.components]
+    return tuple(map(":".join, itertools.product(*names)))
+
+
 def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
     """Return the number of each row's level; those that the fit has not seen come after."""
+    from formulae.categorical import CategoricalBox
+
     values, codes = [], []
     for component in factor.components:
         called = hasattr(component, "call")
         column = component.call.eval(data, component.env) if called else data[component.name]
-        values.append(np.asarray(column))
+        values.append(np.asarray(column.data if isinstance(column, CategoricalBox) else column))
         codes.append(pd.Index(component.levels).get_indexer(pd.Index(values[-1])))
     known = np.all([code >= 0 for code in codes], axis=0)
     sizes = tuple(len(component.levels) for component in factor.components)
@@ -298,38 +301,36 @@ def _level_numbers(factor: Any, data: pd.DataFrame) -> np.ndarray:
     return numbers
 
 
-def _only_labels(formulas: Mapping[str, Formula]) -> set[str]:
-    """Return the columns that do nothing but name the levels of groups."""
-    factors: set[str] = set()
-    others: set[str] = set()
+def _roles(formulas: Mapping[str, Formula], names: list[str]) -> dict[str, Role]:
+    """Return what the formulas do with each column, the most that they do."""
+    from formulae.terms.call import Call
+    from formulae.terms.call_resolver import LazyVariable
+
+    uses: dict[str, set[Role]] = {name: set() for name in names}
+
+    def add(components: list[Any], alone: Role) -> None:
+        for component in components:
+            role = alone
+            if isinstance(component, Call):
+                call = component.call
+                of_column = [isinstance(argument, LazyVariable) for argument in call.args[:1]]
+                role = Role.COMPUTED
+                if call.callee in _ENCODINGS and all(of_column):
+                    role = Role.LABELS
+            for name in component.var_names & uses.keys():
+                uses[name].add(role)
+
     for formula in formulas.values():
-        for term in formula.model.group_terms:
-            factors |= term.factor.var_names
-            others |= term.expr.var_names
-        for term in formula.model.common_terms:
-            others |= term.var_names
-    return factors - others
-
-
-def _check_column(name: str, data: pd.DataFrame, labels: bool) -> None:
-    """Refuse missing values, and a column of numbers that one stray word turned into labels."""
-    column = data[name]
-    missing = np.flatnonzero(column.isna())
-    if missing.size:
-        raise InputError(
-            f"column '{name}' has no value (NaN) in {row_names(data, missing)}; "
-            "fill it in, delete the row or give drop_missing=True (--drop-missing)"
-        )
-    if pd.api.types.is_string_dtype(column.dtype) and not labels:
-        words = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())
-        if words.size < len(column) / 2:
-            raise InputError(
-                f"column '{name}' holds '{column.iloc[words[0]]}', which is no number, "
-                f"in {row_names(data, words)}; correct it or delete the row"
-                if words.size
-                else f"column '{name}' holds numbers as text; convert it first"
-            )
-        check_labels(name, data)
+        description = formula.model
+        terms = [*description.common_terms, *(term.expr for term in description.group_terms)]
+        if description.response is not None:
+            terms.append(description.response.term)
+        for term in terms:
+            components = getattr(term, "components", [])  # an intercept has none
+            add(components, Role.TERM if len(components) == 1 else Role.COMPUTED)
+        for term in description.group_terms:
+            add(term.factor.components, Role.LABELS)
+    return {name: max(roles, key=list(Role).index) for name, roles in uses.items()}
 
 
 def _check_numeric(names: Iterable[str], data: pd.DataFrame) -> None:
@@ -348,6 +349,7 @@ def _evaluate(formula: str, model: Any, data: pd.DataFrame, functions: Functions
     from formulae.environment import Environment
     from formulae.matrices import DesignMatrices
 
+    check_levels(model, data, formula)
     try:
         # formulae prints before it raises; infinities and NaN are looked for afterwards
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
@@ -358,6 +360,7 @@ def _evaluate(formula: str, model: Any, data: pd.DataFrame, functions: Functions
     for part in (matrices.response, matrices.common):
         if part is not None and np.iscomplexobj(part.design_matrix):
             raise InputError(f"the formula '{formula}' comes to complex numbers")
+    check_terms(matrices.model, formula)
     return matrices
 
 
@@ -368,6 +371,11 @@ def _reason(error: Exception) -> str:
 
 def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
     """Return the response, which must be a column of numbers."""
+    if response.name in data.attrs["since"]:
+        raise InputError(
+            f"the response '{response.name}' holds dates or durations; "
+            "a regression needs a column of numbers on the left"
+        )
     values = np.asarray(response.design_matrix)
     if response.kind != "numeric" or values.ndim != 1 or values.dtype == bool:
         example = f" (it holds '{data[response.name].iloc[0]}')" if response.name in data else ""
@@ -388,9 +396,7 @@ def evaluate_new(
     InputError
         If a column is missing or misses a value, or holds a category that was not there before.
     """
-    for name in evaluated.names:
-        _check_column(name, pd.DataFrame({name: column_named(name, data)}), True)
-    _check_numeric(evaluated.numeric.intersection(evaluated.names), data)
+    data = like_those_of_the_fit(data, evaluated.data, evaluated.names)
     matrices: list[Any] = []
     for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
         if part is None:

@@ -12,7 +12,7 @@ from robust_dist._arguments import seed_number
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression import state
-from robust_dist.regression.datatree import safe
+from robust_dist.regression.datatree import row_labels, safe
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
 from robust_dist.regression.frame import check_row_values, row_values, to_frame
@@ -31,7 +31,7 @@ from robust_dist.regression.rows import (
 )
 
 KINDS = ("mean", "response", "linear")
-UNSEEN = ("draw", "refuse")
+UNSEEN = ("mixed", "draw", "refuse")
 
 
 def predict(
@@ -39,7 +39,7 @@ def predict(
     new_data: Any = None,
     kind: str = "mean",
     *,
-    unseen: str = "draw",
+    unseen: str = "mixed",
     offset: Any = None,
     measurement_error: Any = None,
     functions: Functions | None = None,
@@ -59,8 +59,9 @@ def predict(
         ``"linear"``, the linear predictor without the offset.
     unseen
         What to do with levels of a group that the fit has not seen: ``"draw"`` their effects from
-        the Normal of the group's standard deviation, one effect per level and posterior draw, or
-        ``"refuse"``.
+        the Normal of the group's standard deviation, one effect per level and posterior draw;
+        ``"refuse"`` them; or ``"mixed"``, draw them if some other row has a level of the fit, and
+        refuse new data of which no row has any, as where another column was meant.
     offset, measurement_error
         As for ``Regression``: needed here only if arrays were given there; columns are looked for
         in the new data under the name they had.
@@ -93,7 +94,7 @@ def predict(
         labels = dt["observed_data"].dataset["row"].values
     else:
         frame = to_frame(new_data)
-        labels = frame.index.to_numpy()
+        labels = row_labels(frame.index)
         evaluated = evaluate(*state.load(dt), functions)
         check_coefficients(dt, evaluated)
         rows, effects = _new_rows(
@@ -149,11 +150,16 @@ def _new_rows(
         name = safe(term.name)
         known = group_effects(dt, name)
         extra = int(term.index.max()) + 1 - known.shape[-1]
-        if extra > 0 and unseen == "refuse":
-            bad = np.flatnonzero(term.index >= known.shape[-1])
+        new = term.index >= known.shape[-1]
+        if unseen == "refuse" and new.any():
             raise InputError(
                 f"the group '{term.group}' has a level that the fit has not seen in "
-                f"{row_names(frame, bad)}; unseen='draw' would draw its effect"
+                f"{row_names(frame, np.flatnonzero(new))}; unseen='draw' would draw its effect"
+            )
+        if unseen == "mixed" and new.all():
+            raise InputError(
+                f"no row of the new data has a level of the group '{term.group}' that the fit has "
+                f"seen, such as '{term.levels[0]}'; unseen='draw' would draw their effects"
             )
         sd = stacked(dt, f"{name}_sigma")
         if sd is None:

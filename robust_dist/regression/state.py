@@ -23,7 +23,10 @@ def save(dt: DataTree, formulas: Mapping[str, str], frame: pd.DataFrame) -> None
     columns = []
     for i, name in enumerate(frame.columns):
         kind, values, levels = _encode(frame[name])
-        columns.append({"name": str(name), "kind": kind})
+        column = {"name": str(name), "kind": kind}
+        if name in frame.attrs["since"]:
+            column["since"] = frame.attrs["since"][name]
+        columns.append(column)
         variables[f"column_{i}"] = ("row", values)
         if levels is not None:
             variables[f"levels_{i}"] = (f"level_{i}", levels)
@@ -57,34 +60,38 @@ def _read(state: Any, dataset: Dataset) -> tuple[dict[str, str], pd.DataFrame]:
         raise ValueError("its formulas are not those of a location, alpha and sigma")
     if not all(isinstance(text, str) for text in formulas.values()):
         raise TypeError("a formula is no text")
-    frame = {}
+    columns: dict[str, Any] = {}
+    since: dict[str, str] = {}
     for i, column in enumerate(state["columns"]):
         levels = dataset.get(f"levels_{i}")
         values = dataset[f"column_{i}"]
         if values.dims != ("row",):
             raise ValueError(f"column_{i} is not by row")
-        frame[column["name"]] = _decode(
+        columns[column["name"]] = _decode(
             column["kind"], values.values, None if levels is None else levels.values
         )
-    return formulas, pd.DataFrame(frame, copy=False)
+        if "since" in column:
+            since[column["name"]] = str(column["since"])
+            if since[column["name"]]:
+                pd.Timestamp(since[column["name"]])
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs["since"] = since
+    return formulas, frame
 
 
 def _encode(column: pd.Series) -> tuple[str, np.ndarray, np.ndarray | None]:
     """Return the kind of a column, its numbers, and what they stand for."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "ordered" if column.dtype.ordered else "category"
-        levels = column.dtype.categories
-    elif pd.api.types.is_bool_dtype(column.dtype):
-        return "boolean", column.to_numpy(np.int8), None
-    elif pd.api.types.is_numeric_dtype(column.dtype):
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        if column.dtype == bool:
+            return "boolean", column.to_numpy(np.int8), None
         return "number", column.to_numpy(), None
-    else:
-        kind = "text"
-        column = column.astype(str)
-        levels = pd.Index(np.unique(column.to_numpy(object).astype(str)))
-    codes = pd.Categorical(column, categories=levels).codes.astype(np.int32)
-    numeric = pd.api.types.is_numeric_dtype(levels.dtype)
-    return kind, codes, levels.to_numpy() if numeric else levels.to_numpy(object).astype(str)
+    levels = column.dtype.categories
+    codes = column.cat.codes.to_numpy(np.int32)
+    if levels.dtype == bool:
+        return "booleans", codes, levels.to_numpy(np.int8)
+    if pd.api.types.is_numeric_dtype(levels.dtype):
+        return "levels", codes, levels.to_numpy()
+    return "levels", codes, levels.to_numpy(object).astype(str)
 
 
 def _decode(kind: str, values: np.ndarray, levels: np.ndarray | None) -> Any:
@@ -92,11 +99,13 @@ def _decode(kind: str, values: np.ndarray, levels: np.ndarray | None) -> Any:
         if values.dtype.kind not in "fiub":
             raise TypeError("a column of numbers holds none")
         return values.astype(bool) if kind == "boolean" else values
-    if kind not in ("text", "category", "ordered") or levels is None:
+    if kind not in ("text", "category", "ordered", "levels", "booleans") or levels is None:
         raise ValueError(f"there is no column of the kind '{kind}'")
     if values.dtype.kind not in "iu" or values.min(initial=0) < 0:
         raise ValueError("a column of levels does not number them")
-    names = levels if np.issubdtype(levels.dtype, np.number) else levels.astype(str).astype(object)
-    if kind == "text":
-        return names[values]
-    return pd.Categorical.from_codes(values, pd.Index(names), ordered=kind == "ordered")
+    if kind == "booleans":
+        levels = levels.astype(bool)
+    elif not np.issubdtype(levels.dtype, np.number):
+        levels = levels.astype(str).astype(object)
+    # "category" is what files of earlier versions have, where formulae orders the levels
+    return pd.Categorical.from_codes(values, pd.Index(levels), ordered=kind != "category")
