@@ -10,6 +10,7 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist._errors import InputError
+from robust_dist._numbers import decimal
 from robust_dist.regression.fit import Regression
 from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out
 
@@ -38,7 +39,7 @@ class Comparison:
     def __str__(self) -> str:
         """Return the tables and the words."""
         shown = self.table[["elpd", "se", "elpd_diff", "dse", "weight"]].to_string(
-            float_format=lambda value: f"{value:.2f}"
+            float_format=lambda value: decimal(value, 2)
         )
         coefficients = self.coefficients.to_string(float_format=lambda value: f"{value:.4g}")
         return "\n\n".join([shown, coefficients, self.verdict, *self.notes])
