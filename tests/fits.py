@@ -93,7 +93,8 @@ def normal_fit(
     names = ["Intercept", *(["x"] if p == 2 else [f"x{k}" for k in range(1, p)])]
     loc, width = (np.zeros(p), np.full(p, np.inf)) if prior is None else prior
     # in units of the columns, which may differ by orders of magnitude
-    unit = spread / np.linalg.norm(design, axis=0)
+    size = np.linalg.norm(design, axis=0)
+    unit = spread / np.where(size > 0, size, 1.0)
     precision = (design * unit).T @ (design * unit) / spread**2 + np.diag((unit / width) ** 2)
     pull = (design * unit).T @ (y - design @ loc) / spread**2
     covariance = np.linalg.inv(precision)

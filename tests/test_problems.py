@@ -73,27 +73,30 @@ def test_rows_that_do_not_follow_their_law_are_told(noise):
 
 @pytest.mark.parametrize(("alpha", "contradicted"), [(0.05, True), (1.5, False)])
 def test_a_law_that_expects_many_more_outliers_than_there_are_is_told(alpha, contradicted):
-    """Clean rows but for a few typing errors: of a small alpha's rows one in eight lies far off."""
+    """Clean rows but for a few typing errors: of a small alpha's rows one in eight lies far off.
+
+    ArviZ's test of the whole distribution does not see it in a hundred rows: the tails are counted.
+    """
     rng = np.random.default_rng(3)
-    noise = rng.normal(size=170)
+    x, y = line(rng, 100)
+    dt = normal_fit(x, y, 1.0, draws=250)  # about the line that a robust fit finds
     if contradicted:
-        noise[:4] *= 100
-    x, y = line(rng, 170, noise)
-    dt = normal_fit(x, y, 1.0, draws=250)
+        y[:3] += np.array([100, -80, 60])
+    dt["observed_data"] = DataTree(dt["observed_data"].to_dataset().assign(y=("row", y)))
     scale = stats.norm.ppf(0.75) / float(GeneralRobust(alpha).icdf(0.75)) * np.ones((2, 250))
     law = {"alpha": np.full((2, 250), alpha), "scale": scale}
     law["sigma"] = orthogonal(law["alpha"], scale)
     dims = ("chain", "draw")
     posterior = dt["posterior"].to_dataset()
     dt["posterior"] = DataTree(posterior.assign({k: (dims, v) for k, v in law.items()}))
-    loc = posterior["beta"].values @ np.column_stack([np.ones(170), x]).T
+    loc = posterior["beta"].values @ np.column_stack([np.ones(100), x]).T
     density = GeneralRobust(alpha, loc, scale[..., None]).log_prob(y)
     likelihood = dt["log_likelihood"].to_dataset()
     dt["log_likelihood"] = DataTree(likelihood.assign(y=((*dims, "row"), np.asarray(density))))
     problems = diagnostics.misfit_problems(dt)
     assert bool(problems) == contradicted
     if contradicted:
-        assert "12% of rows beyond 3 robust sd, where 5 of 170 (2.9%) lie" in problems[0]
+        assert "12% of rows beyond 3 robust sd, where 3 of 100 (3%) lie" in problems[0]
 
 
 # --- priors -----------------------------------------------------------------------------------
@@ -132,11 +135,12 @@ def test_informative_priors_that_hold_are_no_conflict_even_among_outliers():
     assert diagnostics.prior_problems(dt) == []
 
 
-def test_coefficients_that_the_data_cannot_tell_apart_contradict_no_prior():
-    """Of two equal columns the prior of one may say what it likes."""
+@pytest.mark.parametrize("columns", [(1.0, 1.0), (0.0, 1.0)])
+def test_a_coefficient_of_which_the_data_say_nothing_contradicts_no_prior(columns):
+    """The prior of one of two equal columns, or of one that is zero, may say what it likes."""
     x, y = line(np.random.default_rng(6), 100)
     priors = (np.zeros(3), np.array([100.0, 1e-3, 100.0]))
-    dt = normal_law(np.column_stack([x, x]), y, 1.0, prior=priors)
+    dt = normal_law(np.outer(x, columns), y, 1.0, prior=priors)
     assert diagnostics.prior_problems(dt) == []
 
 

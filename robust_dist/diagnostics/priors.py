@@ -80,7 +80,8 @@ def _data_alone(dt: DataTree) -> _DataAlone:
         unit = unit / np.sqrt(constant["weights"].values)
     # without offset and group-specific effects
     response = dt["observed_data"].dataset["y"].values - (centre["fitted"].values - x @ beta)
-    size = np.abs(x).max(axis=0)
+    largest = np.abs(x).max(axis=0)
+    size = np.where(largest > 0, largest, 1.0)
     basis, singular, turn = np.linalg.svd(x / size / unit[:, None], full_matrices=False)
     # a direction that the rows do not tell has an estimate with an enormous error
     back = turn.T / np.maximum(singular, 1e-12 * singular[0]) / size[:, None]
