@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from xarray import DataTree
 
 from robust_dist import diagnostics, plots
+from robust_dist._numbers import decimal
 from robust_dist._text import printable, printable_lines
 from robust_dist.diagnostics.sampling import summary_texts
 from robust_dist.regression import Comparison
@@ -136,9 +137,9 @@ def fit_report(
             _image(pictures["alpha"]) if "alpha" in pictures else "",
             _table(tails.map(_share)),
             _paragraph(
-                "A proportion is that of rows to come. sigma is the standard deviation of the "
-                "Normal law with the quartiles of the noise, about 1.48 times the median absolute "
-                "residual."
+                "A proportion is that which the law expects of rows to come; observed is that of "
+                "the rows of the data. The robust sd is the standard deviation of the Normal law "
+                "with the quartiles of the noise, about 1.48 times the median absolute residual."
             ),
             _image(pictures["tails"]),
         ),
@@ -148,8 +149,8 @@ def fit_report(
             _table(_outlier_text(outliers)),
             _paragraph(
                 f"The {min(_OUTLIERS, len(outliers))} rows farthest off the fit, of "
-                f"{len(outliers)}. The residual is in sigmas; the weight runs from 0 (ignored) to "
-                "1 (counted in full); pit is the probability of a smaller response; a row of "
+                f"{len(outliers)}. The residual is in robust sd; the weight runs from 0 (ignored) "
+                "to 1 (counted in full); pit is the probability of a smaller response; a row of "
                 "Pareto-k above 0.7 is one without which the posterior may lie elsewhere."
             ),
             _image(pictures["weights"]),
@@ -244,17 +245,17 @@ def _share(value: float) -> str:
 def _outlier_text(outliers: pd.DataFrame) -> pd.DataFrame:
     """Return the first rows of the table of outliers as text."""
     top = outliers.head(_OUTLIERS).drop(columns="outlier")
-    formats = {
-        "observed": "{:.5g}",
-        "residual": "{:+.1f}",
-        "weight": "{:.2f}",
-        "pit": "{:.3g}",
-        "leverage": "{:.2f}",
-        "pareto_k": "{:.2f}",
+    formats: dict[str, Callable[[float], str]] = {
+        "observed": "{:.5g}".format,
+        "residual": lambda value: decimal(value, 1, "+"),
+        "weight": "{:.2g}".format,
+        "pit": "{:.3g}".format,
+        "leverage": "{:.2g}".format,
+        "pareto_k": "{:.2f}".format,
     }
     text = pd.DataFrame(index=top.index.map(printable))
     for name, form in formats.items():
-        text[name] = ["" if np.isnan(value) else form.format(value) for value in top[name]]
+        text[name] = ["" if np.isnan(value) else form(value) for value in top[name]]
     return text.rename(columns={"pareto_k": "Pareto-k"})
 
 
@@ -272,7 +273,7 @@ def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
         "Likelihoods compared",
         _paragraph(comparison.verdict),
         _image(picture or comparison_picture(comparison)),
-        _table(table.map(lambda value: f"{value:.2f}")),
+        _table(table.map(lambda value: decimal(value, 2))),
         _paragraph(
             "elpd is the expected log density of new rows, by leave-one-out cross-validation; dse "
             "the standard error of its difference from the best; weight that of stacking."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import arviz_base
 import numpy as np
 import pandas as pd
+from scipy import stats
 from xarray import DataTree
 
 if TYPE_CHECKING:
@@ -71,6 +72,53 @@ def made_up(
                 "method": "nuts",
             }
         },
+    )
+
+
+def normal_fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    spread: float,
+    draws: int = 2000,
+    prior: tuple[np.ndarray, np.ndarray] | None = None,
+) -> DataTree:
+    """Return the exact posterior of a line, or plane, with Normal noise of known spread.
+
+    The prior of the coefficients, the intercept's first, is Normal with these means and standard
+    deviations; flat, and without draws of it, if None.
+    """
+    rng = np.random.default_rng(0)
+    design = np.column_stack([np.ones(len(y)), x])
+    p = design.shape[1]
+    names = ["Intercept", *(["x"] if p == 2 else [f"x{k}" for k in range(1, p)])]
+    loc, width = (np.zeros(p), np.full(p, np.inf)) if prior is None else prior
+    # in units of the columns, which may differ by orders of magnitude
+    size = np.linalg.norm(design, axis=0)
+    unit = spread / np.where(size > 0, size, 1.0)
+    precision = (design * unit).T @ (design * unit) / spread**2 + np.diag((unit / width) ** 2)
+    pull = (design * unit).T @ (y - design @ loc) / spread**2
+    covariance = np.linalg.inv(precision)
+    z = rng.multivariate_normal(covariance @ pull, covariance, size=(2, draws))
+    beta = loc + unit * z
+    scalar = np.ones((2, draws))
+    groups = {
+        "posterior": {
+            "beta": beta,
+            "scale": spread * scalar,
+            "sigma": spread * scalar,
+            "alpha": 2.0 * scalar,
+        },
+        "log_likelihood": {"y": stats.norm.logpdf(y, beta @ design.T, spread)},
+        "observed_data": {"y": y},
+        "constant_data": {"x": design},
+    }
+    if prior is not None:
+        groups["prior"] = {"beta": rng.normal(loc, width, (1, 1000, p))}
+    return arviz_base.from_dict(
+        groups,
+        coords={"coefficient": names, "row": np.arange(1, len(y) + 1)},
+        dims={"beta": ["coefficient"], "y": ["row"], "x": ["row", "coefficient"]},
+        attrs={"/": {"response": "y", "formula": "y ~ x", "likelihood": "general_robust"}},
     )
 
 

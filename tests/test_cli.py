@@ -156,10 +156,10 @@ def test_json_is_one_document_without_other_words(capsys):
 def test_outliers_and_leverage_are_told(capsys, monkeypatch):
     from robust_dist import diagnostics
 
-    monkeypatch.setattr(diagnostics, "leverage_problems", lambda dt: ["row 7 lies far out"])
+    monkeypatch.setattr(diagnostics, "problems", lambda dt: ["row 7 lies far out"])
     assert main(["fit", "stackloss", "--quiet"]) == 0
     out, err = capsys.readouterr()
-    assert "sigma off the fit" in out
+    assert "robust sd off the fit" in out
     assert err == "robust-dist: warning: row 7 lies far out\n"
     assert "row 7 lies far out" in Path("robust-dist-stackloss/report.html").read_text()
 
@@ -436,6 +436,6 @@ def test_a_folder_that_cannot_be_written_is_found_before_sampling(capsys, monkey
 def test_warnings_of_sampling_reach_the_user(capsys, monkeypatch):
     from robust_dist import diagnostics
 
-    monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: ["the chains disagree"])
+    monkeypatch.setattr(diagnostics, "problems", lambda dt: ["the chains disagree"])
     assert main(["fit", "stackloss", "--quiet"]) == 0
     assert capsys.readouterr().err == "robust-dist: warning: the chains disagree\n"

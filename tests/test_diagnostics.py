@@ -1,5 +1,6 @@
 """What is said of rows, tails and draws follows from the posterior, for every likelihood."""
 
+import json
 import warnings
 
 import arviz_base
@@ -9,10 +10,10 @@ import numpy as np
 import numpyro
 import pandas as pd
 import pytest
-from fits import made_up, orthogonal, stackloss
+from fits import made_up, normal_fit, orthogonal, stackloss
 from numpyro import distributions as dist
 from scipy import stats
-from xarray import DataArray, DataTree
+from xarray import DataTree
 
 from robust_dist import GeneralRobust, datasets, diagnostics
 from robust_dist._errors import InputError
@@ -31,40 +32,6 @@ def of_law(likelihood, **parameters):
         sigma = orthogonal(posterior["alpha"].values, posterior["scale"].values)
         posterior["sigma"] = (("chain", "draw"), sigma)
     dt["posterior"] = DataTree(posterior)
-    return dt
-
-
-def normal_fit(x, y, spread, draws=2000):
-    """Return the exact posterior of a line with Normal noise of known spread and a flat prior."""
-    rng = np.random.default_rng(0)
-    design = np.column_stack([np.ones_like(x), x])
-    mean = np.linalg.lstsq(design, y, rcond=None)[0]
-    covariance = spread**2 * np.linalg.inv(design.T @ design)
-    dt = made_up(rows=len(y)).isel(draw=slice(0, 1)).copy()
-    beta = rng.multivariate_normal(mean, covariance, size=(2, draws))
-    scalar = np.ones((2, draws))
-    dims = ("chain", "draw")
-    dt["posterior"] = DataTree(
-        dt["posterior"]
-        .to_dataset()
-        .drop_dims("draw")
-        .assign(
-            beta=((*dims, "coefficient"), beta),
-            scale=(dims, spread * scalar),
-            sigma=(dims, spread * scalar),
-            alpha=(dims, 2.0 * scalar),
-        )
-        .assign_coords(coefficient=["Intercept", "x"])
-    )
-    rows = {"row": np.arange(1, len(y) + 1)}
-    dt["constant_data"] = DataTree(
-        DataArray(design, rows, ("row", "coefficient"), "x")
-        .to_dataset()
-        .assign_coords(coefficient=["Intercept", "x"])
-    )
-    dt["observed_data"] = DataTree(DataArray(y, rows, ("row",), "y").to_dataset())
-    likelihood = stats.norm.logpdf(y, beta @ design.T, spread)
-    dt["log_likelihood"] = DataTree(DataArray(likelihood, rows, (*dims, "row"), "y").to_dataset())
     return dt
 
 
@@ -131,7 +98,7 @@ def test_weight_is_the_score_over_the_residual_and_one_at_zero(likelihood, param
 # --- residuals --------------------------------------------------------------------------------
 
 
-def test_sigma_is_the_standard_deviation_of_normal_noise():
+def test_the_robust_sd_is_the_standard_deviation_of_normal_noise():
     dt = of_law("normal").isel(chain=[0], draw=[0])
     same = of_law("general_robust", alpha=2.0).isel(chain=[0], draw=[0])
     posterior = dt["posterior"].dataset
@@ -267,7 +234,7 @@ def test_outliers_are_ordered_and_named():
     assert (np.diff(table["residual"].abs()) <= 0).all()
     assert table["pareto_k"].isna().all()
     text = diagnostics.name_outliers(table)
-    assert text.startswith("1 of 40 rows lies more than 3 sigma off the fit: 40 (+")
+    assert text.startswith("1 of 40 rows lies more than 3 robust sd off the fit: 40 (+")
     assert "No row lies" in diagnostics.name_outliers(table.iloc[1:])
     many = pd.concat([table.iloc[:1]] * 7)
     assert "and 2 more" in diagnostics.name_outliers(many)
@@ -313,7 +280,7 @@ def test_tails_are_read_from_the_posterior_of_alpha(alpha, words):
     [
         ("normal", {}, 0.0026998, 5.733e-7),
         ("general_robust", {"alpha": 2.0}, 0.0026998, 5.733e-7),
-        # sigma of Cauchy's quartiles is 1.4826 of its scale: 1 - 2 atan(k 1.4826)/pi
+        # the robust sd of Cauchy's quartiles is 1.4826 of its scale: 1 - 2 atan(k 1.4826)/pi
         ("cauchy", {}, 0.140794, 0.085361),
         ("general_robust", {"alpha": 0.0}, 0.140794, 0.085361),
         # of Laplace's log(2)/0.67449: 2**(-k/0.67449)
@@ -322,21 +289,34 @@ def test_tails_are_read_from_the_posterior_of_alpha(alpha, words):
 )
 def test_far_rows_of_known_laws(likelihood, parameters, three, five):
     table = diagnostics.tail_summary(of_law(likelihood, **parameters))
-    assert table["posterior"]["beyond 3 sigma"] == pytest.approx(three, rel=1e-4)
-    assert table["posterior"]["beyond 5 sigma"] == pytest.approx(five, rel=1e-3)
-    assert table["normal"]["beyond 3 sigma"] == pytest.approx(0.0026998, rel=1e-4)
+    assert table["posterior"]["beyond 3 robust sd"] == pytest.approx(three, rel=1e-4)
+    assert table["posterior"]["beyond 5 robust sd"] == pytest.approx(five, rel=1e-3)
+    assert table["normal"]["beyond 3 robust sd"] == pytest.approx(0.0026998, rel=1e-4)
 
 
 def test_tail_summary_holds_alpha_against_its_landmarks_and_its_prior():
     table = diagnostics.tail_summary(made_up(alpha=(0.5, 1.5)))
-    assert list(table.index) == ["P(alpha < 1)", "P(alpha < 2)", "beyond 3 sigma", "beyond 5 sigma"]
+    beyond_3, beyond_5 = "beyond 3 robust sd", "beyond 5 robust sd"
+    assert list(table.index) == ["P(alpha < 1)", "P(alpha < 2)", beyond_3, beyond_5]
     # 1000 uniform draws each
     assert table["posterior"]["P(alpha < 1)"] == pytest.approx(0.5, abs=0.05)
     assert table["prior"]["P(alpha < 1)"] == pytest.approx(0.5, abs=0.05)
     assert table["posterior"]["P(alpha < 2)"] == 1
-    beyond = table.loc["beyond 3 sigma"]
+    beyond = table.loc[beyond_3]
     assert beyond["normal"] < beyond["lower"] < beyond["posterior"] < beyond["upper"] < 0.14
     assert beyond["prior"] > beyond["posterior"]  # the prior reaches down to Cauchy
+    assert beyond["observed"] == table["observed"][beyond_5] == 1 / 40  # the row 20 scales off
+
+
+def test_what_the_law_expects_stands_beside_what_is_observed():
+    """One yardstick, which is not called by the name of a parameter."""
+    text = diagnostics.read_tails(made_up(alpha=(0.2, 0.4)))
+    expected = diagnostics.tail_summary(made_up(alpha=(0.2, 0.4)))["posterior"]
+    near, far = (100 * expected[f"beyond {k} robust sd"] for k in (3, 5))
+    for k, share in ((3, near), (5, far)):
+        assert f"{share:.2g}% of rows beyond {k} robust sd, where 1 of 40 (2.5%) lie" in text
+    assert "sigma" not in text
+    assert "sigma" not in diagnostics.name_outliers(diagnostics.outliers(made_up()))
 
 
 @pytest.mark.parametrize(
@@ -350,7 +330,7 @@ def test_tail_summary_holds_alpha_against_its_landmarks_and_its_prior():
 def test_tails_of_other_likelihoods_are_read_too(likelihood, parameters, words):
     text = diagnostics.read_tails(of_law(likelihood, **parameters))
     assert words in text
-    assert "Beyond 3 sigma of the noise lie" in text
+    assert "of rows beyond 3 robust sd, where 1 of 40 (2.5%) lie" in text
 
 
 def test_a_fixed_alpha_is_said_to_be_fixed():
@@ -359,7 +339,8 @@ def test_a_fixed_alpha_is_said_to_be_fixed():
     dt.attrs["alpha_fixed"] = 2.0
     text = diagnostics.read_tails(dt)
     assert "alpha is fixed at 2" in text
-    assert "lie 0.27% of rows, beyond 5 sigma less than 0.01%" in text
+    assert "expects 0.27% of rows beyond 3 robust sd" in text
+    assert "less than 0.01% of rows beyond 5 robust sd" in text
 
 
 # --- priors -----------------------------------------------------------------------------------
@@ -404,10 +385,65 @@ def test_problems_of_sampling_are_named():
     assert diagnostics.sampling_problems(made_up()) == []
     (problem,) = diagnostics.sampling_problems(made_up(diverging=3))
     assert problem.startswith("3 of 1000 transitions diverged")
-    (problem,) = diagnostics.sampling_problems(made_up(drift=1.0))
-    assert "R-hat" in problem
+    agreement, length = diagnostics.sampling_problems(made_up(drift=1.0))
+    assert "R-hat" in agreement
+    assert "effective sample size is below 400 for alpha (" in length
     (problem,) = diagnostics.sampling_problems(made_up().isel(chain=[0], draw=[0]))
     assert "too few draws" in problem
+
+
+@pytest.mark.parametrize("parameter", ["alpha", "beta"])
+def test_a_parameter_of_few_effective_draws_is_named(parameter):
+    """An autoregression of 0.8 leaves a ninth of 1000 draws."""
+    dt = made_up()
+    posterior = dt["posterior"].to_dataset()
+    noise = np.random.default_rng(7).normal(size=posterior[parameter].shape)
+    for draw in range(1, 500):
+        noise[:, draw] += 0.8 * noise[:, draw - 1]
+    dt["posterior"] = DataTree(posterior.assign({parameter: (posterior[parameter].dims, noise)}))
+    problem = diagnostics.sampling_problems(dt)[-1]
+    table = diagnostics.summary(dt)
+    worst = table[["ess_bulk", "ess_tail"]].min(axis=1).sort_values()
+    assert f"below 400 for {worst.index[0]} ({worst.iloc[0]:.0f})" in problem
+    assert "sigma" not in problem  # which has its 1000
+
+
+def with_statistics(**statistics):
+    """Return a fit whose sampler left these statistics."""
+    dt = made_up()
+    named = {name: (("chain", "draw"), value) for name, value in statistics.items()}
+    dt["sample_stats"] = DataTree(dt["sample_stats"].to_dataset().assign(named))
+    return dt
+
+
+def test_trajectories_of_the_greatest_length_are_counted():
+    """NumPyro's deepest tree has 2**10 - 1 steps."""
+    steps = np.full((2, 500), 511)
+    assert diagnostics.sampling_problems(with_statistics(n_steps=steps)) == []
+    steps.flat[:50] = 1023
+    (problem,) = diagnostics.sampling_problems(with_statistics(n_steps=steps))
+    assert problem.startswith("50 of 1000 transitions took the most steps")
+
+
+def test_energies_that_momenta_do_not_reach_are_told():
+    """E-BFMI of independent energies is 2; of a random walk it is all but 0, in one chain here."""
+    energy = np.random.default_rng(8).normal(size=(2, 500))
+    assert diagnostics.sampling_problems(with_statistics(energy=energy)) == []
+    energy[1] = np.cumsum(energy[1])
+    (problem,) = diagnostics.sampling_problems(with_statistics(energy=energy))
+    assert "E-BFMI is 0.0" in problem
+    assert "worst of 2 chains" in problem
+
+
+@pytest.mark.parametrize("method", ["nuts", "svi", "map"])
+def test_problems_that_a_fit_brings_along_are_passed_on(method):
+    dt = made_up()
+    dt.attrs["method"] = method
+    dt.attrs["design_problems"] = json.dumps(["x and z say the same"])
+    dt.attrs["fit_problems"] = json.dumps(["the mode was not found"])
+    expected = ["x and z say the same", "the mode was not found"]
+    assert diagnostics.sampling_problems(dt) == expected
+    assert diagnostics.problems(dt)[:2] == expected
 
 
 def test_draws_that_are_no_chain_are_not_judged_as_one():
@@ -421,7 +457,7 @@ def test_draws_that_are_no_chain_are_not_judged_as_one():
 def test_a_single_draw_is_still_printed():
     one = made_up().isel(chain=[0], draw=[0])
     text = diagnostics.format_summary(diagnostics.summary(one))
-    assert f"{float(one['posterior']['scale'][0, 0]):.3f}" in text
+    assert f"{float(one['posterior']['scale'][0, 0]):#.5g}" in text
 
 
 def test_summary_names_coefficients_but_keeps_them_apart_from_parameters():

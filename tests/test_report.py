@@ -49,7 +49,14 @@ def test_everything_is_inside():
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert not re.search(r"url\(|@import", text)
-    for words in ("seed</th><td>17", "numpyro", "Uniform(0, 2)", "Pareto-k", "beyond 3 sigma"):
+    for words in (
+        "seed</th><td>17",
+        "numpyro",
+        "Uniform(0, 2)",
+        "Pareto-k",
+        "beyond 3 robust sd",
+        "observed",
+    ):
         assert words in text
     # the row that lies off the line leads the table of outliers
     assert re.search(r"pit.*?<tbody>\s*<tr>\s*<th>40</th>", text, re.DOTALL)

@@ -64,7 +64,7 @@ def _fit_into(
     table = diagnostics.outliers(dt)
     if not options.json:
         _print(dt, table, comparison)
-    problems = diagnostics.sampling_problems(dt) + diagnostics.leverage_problems(dt)
+    problems = diagnostics.problems(dt)
     warn(problems)
     _write(dt, folder, table, comparison, problems, priors)
     return _document(dt, table, comparison, problems, priors)

@@ -4,7 +4,10 @@ ArviZ computes whatever ArviZ can: summaries, R-hat, leave-one-out, prior sensit
 """
 
 from robust_dist.diagnostics.leverage import leverage, leverage_problems
+from robust_dist.diagnostics.misfit import loo_pit, misfit_problems
 from robust_dist.diagnostics.outliers import name_outliers, outliers
+from robust_dist.diagnostics.priors import prior_problems
+from robust_dist.diagnostics.problems import problems
 from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
 from robust_dist.diagnostics.sampling import (
     divergences,
@@ -22,10 +25,14 @@ __all__ = [
     "format_summary",
     "leverage",
     "leverage_problems",
+    "loo_pit",
+    "misfit_problems",
     "name_outliers",
     "observation_weights",
     "outliers",
     "pit_residuals",
+    "prior_problems",
+    "problems",
     "read_tails",
     "sampling_problems",
     "standardized_residuals",

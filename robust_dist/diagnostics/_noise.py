@@ -1,4 +1,4 @@
-"""What the law of the noise says of a residual: its weight, its tail probabilities, its sigma.
+"""What the law of the noise says of a residual: its weight, tail probabilities and robust sd.
 
 Everything is computed for the residual over the row's scale, taken in double precision: a response
 of 1e6 with noise of 0.01 would leave nothing of it in single precision.
@@ -81,7 +81,7 @@ def _both_tails(law: Distribution, z: Array) -> tuple[Array, Array]:
     return law.log_cdf(z), law.log_sf(z)
 
 
-def sigma(dt: DataTree, parameters: Parameters) -> np.ndarray:
+def robust_sd(dt: DataTree, parameters: Parameters) -> np.ndarray:
     """Return the sd of the Normal law with the quartiles of the noise, as 1.4826 MAD estimates."""
     _, unit, law = reduced(np.zeros(1), parameters)
     frozen = _scipy_law(dt, law)

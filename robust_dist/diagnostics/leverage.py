@@ -4,9 +4,8 @@ import numpy as np
 from xarray import DataArray, DataTree
 
 from robust_dist._text import printable
-from robust_dist.diagnostics._blocks import Parameters, over_rows
+from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.diagnostics._loo import pareto_k_together
-from robust_dist.diagnostics._noise import sigma
 from robust_dist.diagnostics._words import listed
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import constants
@@ -23,11 +22,11 @@ def leverage(dt: DataTree) -> DataArray:
 
     .. math::
 
-        h_i = w_i\, x_i^\top (X^\top W X)^{-1} x_i, \qquad w_i \propto 1/\sigma_i^2,
+        h_i = w_i\, x_i^\top (X^\top W X)^{-1} x_i, \qquad w_i \propto 1/s_i^2,
 
     from 0 to 1, their sum the number of coefficients. W holds what is known of the rows'
-    precisions: the row weights, and the posterior mean of the rows' sigma where measurement errors
-    or a formula make them differ. Group-specific terms are left out of X.
+    precisions: the row weights, and the posterior mean of the rows' robust sd s where measurement
+    errors or a formula make them differ. Group-specific terms are left out of X.
 
     Parameters
     ----------
@@ -42,7 +41,9 @@ def leverage(dt: DataTree) -> DataArray:
     check_fit(dt)
     constant = constants(dt)
     root = np.sqrt(constant["weights"].values) if "weights" in constant else 1.0
-    design = constant["x"].values * np.reshape(root / _row_sigma(dt), (-1, 1))
+    design = constant["x"].values * np.reshape(
+        root / centre_and_spread(dt)["spread"].values, (-1, 1)
+    )
     # the columns' units must not decide what counts as zero
     size = np.abs(design).max(axis=0)
     q, _ = np.linalg.qr(design / size)
@@ -73,7 +74,7 @@ def leverage_problems(dt: DataTree) -> list[str]:
         return []
     far = far[np.argsort(-values.values[far], kind="stable")]
     rows = listed([printable(row) for row in values["row"].values[far]])
-    low, high = (f"{edge:.2f}" for edge in (values.values[far[-1]], values.values[far[0]]))
+    low, high = (f"{edge:#.2g}" for edge in (values.values[far[-1]], values.values[far[0]]))
     share = high if low == high else f"{low} to {high}"
     one = far.size == 1
     lie, them, these = ("lies", "it", "this row") if one else ("lie", "them", "these rows")
@@ -83,13 +84,3 @@ def leverage_problems(dt: DataTree) -> list[str]:
         f"does not guard against outlying predictors; check {these}, and compare a fit without "
         f"{them}"
     ]
-
-
-def _row_sigma(dt: DataTree) -> np.ndarray | float:
-    """Return the posterior mean of the rows' sigma, up to a common factor."""
-
-    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        spread = np.broadcast_to(sigma(dt, parameters), (len(parameters["loc"]), y.size))
-        return {"sigma": spread.mean(axis=0)}
-
-    return over_rows(dt, statistic)["sigma"].values

@@ -5,6 +5,7 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist._arguments import check_type
+from robust_dist._numbers import decimal
 from robust_dist._text import printable
 from robust_dist.diagnostics._loo import pareto_k
 from robust_dist.diagnostics._words import listed
@@ -12,7 +13,7 @@ from robust_dist.diagnostics.leverage import leverage
 from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
 from robust_dist.diagnostics.weights import observation_weights
 
-# sigmas beyond which a row is called an outlier
+# robust standard deviations beyond which a row is called an outlier
 _FAR = 3.0
 
 
@@ -30,7 +31,7 @@ def outliers(dt: DataTree) -> pd.DataFrame:
         One line per row of the data, under its name, ordered by the size of the residual:
 
         * ``observed``: the response;
-        * ``residual``: from the fit, in sigmas (see ``standardized_residuals``); ``outlier`` is
+        * ``residual``: from the fit, in robust sd (see ``standardized_residuals``); ``outlier`` is
           true beyond 3 either way;
         * ``weight``: how much the row counts, ``observation_weights(dt)["mean"]``;
         * ``pit``: ``pit_residuals(dt)["pit"]``;
@@ -59,10 +60,10 @@ def name_outliers(table: pd.DataFrame) -> str:
     check_type("table", table, pd.DataFrame, "the table that outliers() returns")
     far = table[table["outlier"]]
     if far.empty:
-        return f"No row lies more than {_FAR:.0f} sigma off the fit."
+        return f"No row lies more than {_FAR:.0f} robust sd off the fit."
     names = [
-        f"{printable(row)} ({residual:+.1f} sigma, weight {weight:.2f})"
+        f"{printable(row)} ({decimal(residual, 1, '+')} robust sd, weight {weight:.2g})"
         for row, residual, weight in zip(far.index, far["residual"], far["weight"], strict=True)
     ]
     count = f"{len(far)} of {len(table)} rows {'lies' if len(far) == 1 else 'lie'}"
-    return f"{count} more than {_FAR:.0f} sigma off the fit: {listed(names, most=5)}."
+    return f"{count} more than {_FAR:.0f} robust sd off the fit: {listed(names, most=5)}."

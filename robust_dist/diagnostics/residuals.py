@@ -5,21 +5,21 @@ from scipy.special import logsumexp, ndtri_exp
 from xarray import DataArray, Dataset, DataTree
 
 from robust_dist.diagnostics._blocks import Parameters, over_rows
-from robust_dist.diagnostics._noise import log_tails, sigma
+from robust_dist.diagnostics._noise import log_tails, robust_sd
 
 
 def standardized_residuals(dt: DataTree) -> DataArray:
-    r"""Return the posterior mean of each row's residual over sigma.
+    r"""Return the posterior mean of each row's residual in robust standard deviations.
 
-    sigma is the standard deviation of the Normal law that has the quartiles of the row's noise,
+    The robust sd is that of the Normal law that has the quartiles of the row's noise,
 
     .. math::
 
-        \sigma = \frac{F^{-1}(3/4) - F^{-1}(1/4)}{2\, \Phi^{-1}(3/4)},
+        s = \frac{F^{-1}(3/4) - F^{-1}(1/4)}{2\, \Phi^{-1}(3/4)},
 
     what 1.4826 times the median absolute residual estimates: the spread of the well-behaved middle,
     whatever the tails. So the residuals of fits with different likelihoods compare; for a Normal
-    one, sigma is the standard deviation.
+    one, s is the standard deviation. (It is not the parameter ``sigma``, the orthogonal scale.)
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def standardized_residuals(dt: DataTree) -> DataArray:
     """
 
     def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        residual = (y - parameters["loc"]) / sigma(dt, parameters)
+        residual = (y - parameters["loc"]) / robust_sd(dt, parameters)
         return {"residual": residual.mean(axis=0)}
 
     return over_rows(dt, statistic)["residual"]

@@ -1,13 +1,24 @@
 """What the draws are worth: ArviZ's summary, and the signs that they are not to be trusted."""
 
+import json
+
 import arviz_stats
 import numpy as np
 import pandas as pd
 from xarray import DataTree
 
 from robust_dist._arguments import check_type
+from robust_dist._numbers import to_precision
 from robust_dist._text import printable
+from robust_dist.diagnostics._words import listed
 from robust_dist.regression.fitted import check_fit
+
+# 1.01, and 400, which is 100 for each of four chains: Vehtari et al. (2021)
+_HIGHEST_RHAT, _FEWEST_EFFECTIVE = 1.01, 400
+# NumPyro's NUTS doubles a trajectory ten times at most; Stan warns where one reaches that
+_LONGEST = 2**10 - 1
+# Betancourt (2016); below it, as in Stan and ArviZ, momenta do not reach all energies
+_LOWEST_BFMI = 0.3
 
 
 def summary(dt: DataTree) -> pd.DataFrame:
@@ -41,13 +52,10 @@ def format_summary(table: pd.DataFrame) -> str:
 def summary_texts(table: pd.DataFrame) -> pd.DataFrame:
     """Return the same as a table of texts."""
     text = pd.DataFrame(index=table.index.map(printable))
-    decimals = [
-        int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) if sd > 0 else 3 for sd in table["sd"]
-    ]
     headings = {"mean": "mean", "sd": "sd", "eti95_lb": "2.5%", "eti95_ub": "97.5%"}
     for column, heading in headings.items():
         text[heading] = [
-            f"{value:.{places}f}" for value, places in zip(table[column], decimals, strict=True)
+            to_precision(value, sd) for value, sd in zip(table[column], table["sd"], strict=True)
         ]
     if "r_hat" in table:
         text["ESS bulk"] = [f"{value:.0f}" for value in table["ess_bulk"]]
@@ -65,24 +73,83 @@ def divergences(dt: DataTree) -> int:
 
 
 def sampling_problems(dt: DataTree) -> list[str]:
-    """Return one sentence for each sign that the draws are not to be trusted."""
+    """Return one sentence for each sign that the draws are not to be trusted.
+
+    First come those that the attributes ``design_problems`` (of the formula and the data) and
+    ``fit_problems`` (of an optimisation or approximation) hold, each a JSON list of sentences.
+    Draws of NUTS are judged besides by divergent transitions, R-hat above 1.01, an effective sample
+    size below 400 (bulk or tail), trajectories of the greatest length, and E-BFMI below 0.3.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+
+    References
+    ----------
+    A. Vehtari, A. Gelman, D. Simpson, B. Carpenter and P.-C. Buerkner, Rank-normalization, folding,
+    and localization: an improved R-hat, Bayesian Analysis 16 (2021), 667-718. M. Betancourt,
+    Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo, arXiv:1604.00695.
+    """
+    problems = [
+        str(problem)
+        for name in ("design_problems", "fit_problems")
+        for problem in json.loads(dt.attrs.get(name, "[]"))
+    ]
+    if _is_mcmc(dt):
+        problems += _transition_problems(dt) + _chain_problems(summary(dt))
+    return problems
+
+
+def _transition_problems(dt: DataTree) -> list[str]:
+    """Return what the sampler's statistics say of its trajectories."""
+    if "sample_stats" not in dt.children:
+        return []
     problems = []
+    statistics = dt["sample_stats"].dataset
     diverging = divergences(dt)
     if diverging:
-        total = dt["sample_stats"].dataset["diverging"].size
         problems.append(
-            f"{diverging} of {total} transitions diverged: the draws may miss part of the "
-            "posterior; run longer with --warmup, or simplify the formula"
+            f"{diverging} of {statistics['diverging'].size} transitions diverged: the draws may "
+            "miss part of the posterior; run longer with --warmup, or simplify the formula"
         )
-    if not _is_mcmc(dt):
-        return problems
-    rhat = float(summary(dt)["r_hat"].max(skipna=False))
+    if "n_steps" in statistics:
+        longest = int((statistics["n_steps"] >= _LONGEST).sum())
+        if longest:
+            problems.append(
+                f"{longest} of {statistics['n_steps'].size} transitions took the most steps that "
+                f"there may be ({_LONGEST}): the posterior is long and narrow, and one draw is "
+                "much like the next; run longer with --warmup, or simplify the formula"
+            )
+    if "energy" in statistics and statistics.sizes["draw"] > 2:
+        bfmi = np.asarray(arviz_stats.bfmi(dt)["energy"], float)
+        if bfmi.min() < _LOWEST_BFMI:
+            problems.append(
+                f"E-BFMI is {bfmi.min():.2f} in the worst of {bfmi.size} chains, below "
+                f"{_LOWEST_BFMI}: the draws may miss the tails of the posterior; run longer with "
+                "--warmup, or simplify the formula"
+            )
+    return problems
+
+
+def _chain_problems(table: pd.DataFrame) -> list[str]:
+    """Return what the summary of chains says of their agreement and length."""
+    rhat = float(table["r_hat"].max(skipna=False))
     if np.isnan(rhat):
-        problems.append("too few draws to tell whether the chains agree; raise --draws")
-    elif rhat > 1.01:
+        return ["too few draws to tell whether the chains agree; raise --draws"]
+    problems = []
+    if rhat > _HIGHEST_RHAT:
         problems.append(
-            f"the largest R-hat is {rhat:.3f}, above 1.01: the chains do not agree yet; run longer "
-            "with --draws and --warmup"
+            f"the largest R-hat is {rhat:.3f}, above {_HIGHEST_RHAT}: the chains do not agree yet; "
+            "run longer with --draws and --warmup"
+        )
+    effective = table[["ess_bulk", "ess_tail"]].min(axis=1).sort_values(kind="stable")
+    few = effective[effective < _FEWEST_EFFECTIVE]
+    if not few.empty:
+        names = listed([f"{name} ({size:.0f})" for name, size in few.items()], most=5)
+        problems.append(
+            f"the effective sample size is below {_FEWEST_EFFECTIVE} for {names}: the summary is "
+            "rough there; run longer with --draws"
         )
     return problems
 

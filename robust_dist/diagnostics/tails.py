@@ -6,12 +6,13 @@ from scipy import stats
 from xarray import DataTree
 
 from robust_dist.diagnostics._blocks import Parameters
-from robust_dist.diagnostics._noise import likelihood, log_tails, sigma
+from robust_dist.diagnostics._noise import likelihood, log_tails, robust_sd
+from robust_dist.diagnostics.residuals import standardized_residuals
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import row_parameters
 
-# sigmas of which a person asks
-_SIGMAS = (3, 5)
+# robust standard deviations of which a person asks
+_DISTANCES = (3, 5)
 # Below alpha = 1 a far row's pull falls again, 2 is Normal. Student's t has no variance below 2,
 # and from 30 on is Normal for every practical purpose.
 _LANDMARKS = {"alpha": (1, 2), "nu": (2, 30)}
@@ -21,11 +22,11 @@ _ROWS = 500
 
 
 def tail_summary(dt: DataTree) -> pd.DataFrame:
-    r"""Return what the posterior says of the tails: alpha at its landmarks, and far rows expected.
+    r"""Return what the posterior says of the tails: alpha at its landmarks, and far rows.
 
-    Beyond k sigma lies, of the rows to come, the proportion
-    :math:`P(|y - \mathrm{loc}| > k \sigma)`. sigma is the standard deviation of the Normal law with
-    the noise's quartiles, which 1.4826 times the median absolute residual estimates, so that the
+    Beyond k robust standard deviations s the law expects, of the rows to come, the proportion
+    :math:`P(|y - \mathrm{loc}| > k s)`. s is the standard deviation of the Normal law with the
+    noise's quartiles, which 1.4826 times the median absolute residual estimates, so that the
     proportions compare the tails alone.
 
     Parameters
@@ -37,9 +38,10 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
     -------
     DataFrame
         Lines ``P(alpha < 1)``, ``P(alpha < 2)`` (for Student's t ``P(nu < 2)``, ``P(nu < 30)``;
-        none where the shape is fixed), ``beyond 3 sigma`` and ``beyond 5 sigma``. Columns
-        ``posterior``; ``lower`` and ``upper``, the 95% interval of a proportion; ``prior``, the
-        same under the prior, if the fit holds its draws; ``normal``, the same of Normal noise.
+        none where the shape is fixed), ``beyond 3 robust sd`` and ``beyond 5 robust sd``. Columns
+        ``posterior``; ``lower`` and ``upper``, the 95% interval of a proportion; ``observed``, that
+        of the rows of the data (by ``standardized_residuals``); ``prior``, the same under the
+        prior, if the fit holds its draws; ``normal``, the same of Normal noise.
         Where a formula makes alpha differ from row to row, everything is averaged over the rows.
     """
     check_fit(dt)
@@ -54,17 +56,19 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
                 "posterior": np.mean(parameters[name] < value),
                 "prior": np.nan if prior is None else np.mean(prior[name] < value),
             }
-    for k in _SIGMAS:
-        beyond = _beyond(dt, parameters, k).mean(axis=1)
-        lower, upper = np.quantile(beyond, [0.025, 0.975])
-        lines[f"beyond {k} sigma"] = {
-            "posterior": beyond.mean(),
+    far = np.abs(standardized_residuals(dt).values)
+    for k in _DISTANCES:
+        share = _beyond(dt, parameters, k).mean(axis=1)
+        lower, upper = np.quantile(share, [0.025, 0.975])
+        lines[_beyond_line(k)] = {
+            "posterior": share.mean(),
             "lower": lower,
             "upper": upper,
+            "observed": np.mean(far > k),
             "prior": np.nan if prior is None else _beyond(dt, prior, k).mean(),
             "normal": 2 * stats.norm.sf(k),
         }
-    columns = ["posterior", "lower", "upper", "prior", "normal"]
+    columns = ["posterior", "lower", "upper", "observed", "prior", "normal"]
     return pd.DataFrame.from_dict(lines, orient="index", columns=columns).astype(float)
 
 
@@ -72,7 +76,7 @@ def read_tails(dt: DataTree) -> str:
     """Return in a few sentences what the posterior says about the tails.
 
     The landmarks of alpha are 0 (Cauchy), 1 (hyperbolic, as the smooth Huber loss) and 2 (Normal).
-    Then come the proportions of ``tail_summary``.
+    Then come the proportions of ``tail_summary``, those that the law expects beside those observed.
 
     Parameters
     ----------
@@ -80,14 +84,28 @@ def read_tails(dt: DataTree) -> str:
         A fit of ``robust_dist.regression.Regression``.
     """
     table = tail_summary(dt)
-    near, far, normal_near, normal_far = (
-        _percent(float(table[column][f"beyond {k} sigma"]))
-        for column in ("posterior", "normal")
-        for k in _SIGMAS
-    )
+    near, far = (expected_and_observed(dt, table, k) for k in _DISTANCES)
+    normal = " and ".join(_percent(beyond(table, k, "normal")) for k in _DISTANCES)
+    return f"{_read_shape(dt, table)}. The law expects {near}, and {far} (Normal noise: {normal})."
+
+
+def _beyond_line(k: int) -> str:
+    """Return the name of the line about rows beyond k robust standard deviations."""
+    return f"beyond {k} robust sd"
+
+
+def beyond(table: pd.DataFrame, k: int, column: str) -> float:
+    """Return the proportion of rows beyond k robust standard deviations, of ``tail_summary``."""
+    return float(table[column][_beyond_line(k)])
+
+
+def expected_and_observed(dt: DataTree, table: pd.DataFrame, k: int) -> str:
+    """Return how many rows the law expects to lie so far off, and how many of the data do."""
+    expected, observed = (beyond(table, k, column) for column in ("posterior", "observed"))
+    rows = dt["observed_data"].sizes["row"]
     return (
-        f"{_read_shape(dt, table)}. Beyond 3 sigma of the noise lie {near} of rows, beyond 5 sigma "
-        f"{far} (Normal: {normal_near}, {normal_far})."
+        f"{_percent(expected)} of rows beyond {k} robust sd, where {round(observed * rows)} of "
+        f"{rows} ({_percent(observed)}) lie"
     )
 
 
@@ -116,9 +134,9 @@ def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
 
 
 def _beyond(dt: DataTree, parameters: Parameters, k: float) -> np.ndarray:
-    """Return P(abs(Y - loc) > k sigma), of shape (samples, rows)."""
+    """Return P(abs(Y - loc) > k robust sd), of shape (samples, rows)."""
     law = {**parameters, "loc": np.zeros((1, 1))}
-    distance = k * sigma(dt, law)
+    distance = k * robust_sd(dt, law)
     lower, _ = log_tails(dt, -distance, law)
     _, upper = log_tails(dt, distance, law)
     size = max(value.shape[0] for value in parameters.values())
@@ -129,7 +147,7 @@ def _beyond(dt: DataTree, parameters: Parameters, k: float) -> np.ndarray:
 def _percent(share: float) -> str:
     """Return a proportion in percent, to two digits."""
     percent = 100 * share
-    return f"{percent:.2g}%" if percent >= 0.01 else "less than 0.01%"
+    return f"{percent:.2g}%" if percent >= 0.01 or percent == 0 else "less than 0.01%"
 
 
 def _read_shape(dt: DataTree, table: pd.DataFrame) -> str:

@@ -10,8 +10,7 @@ from robust_dist._arguments import whole_number
 from robust_dist._errors import InputError
 from robust_dist.datasets import nearest
 from robust_dist.diagnostics import observation_weights
-from robust_dist.diagnostics._blocks import Parameters, over_rows
-from robust_dist.diagnostics._noise import sigma
+from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.plots._style import (
     BLUE,
     GREY,
@@ -40,12 +39,12 @@ def plot_fit(
 ) -> Axes:
     """Draw the data and the fit, each point coloured by its posterior-mean weight.
 
-    With one predictor, the posterior-mean line, its 95% band, and a grey band of one sigma of the
-    noise to either side. With several, the response against its fitted value; or, for the one that
+    With one predictor, the posterior-mean line, its 95% band, and a grey band of one robust sd to
+    either side. With several, the response against its fitted value; or, for the one that
     is named, its line and the partial residuals: the response with everything else in the formula
     brought to its median by the posterior-mean coefficients (group-specific terms and offset to
-    zero). With none, the response against the row. Where sigma differs from row to row without
-    following the predictor, as by known measurement errors, each point has a bar of one sigma.
+    zero). With none, the response against the row. Where that differs from row to row without
+    following the predictor, as by known measurement errors, each point has a bar of one robust sd.
 
     Parameters
     ----------
@@ -99,27 +98,23 @@ def plot_fit(
 
 
 class _Rows(NamedTuple):
-    """What is drawn of each row: its name, response, and posterior means of loc and sigma."""
+    """What is drawn of each row: its name, response, and posterior means of loc and robust sd."""
 
     names: np.ndarray
     y: np.ndarray
     fitted: np.ndarray
-    sigma: np.ndarray
+    spread: np.ndarray
 
     @property
     def alike(self) -> bool:
-        """Whether all rows have the same sigma."""
-        return bool(np.ptp(self.sigma) <= 1e-6 * self.sigma.max())
+        """Whether all rows have the same robust sd."""
+        return bool(np.ptp(self.spread) <= 1e-6 * self.spread.max())
 
 
 def _read_rows(dt: DataTree) -> _Rows:
-    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        spread = np.broadcast_to(sigma(dt, parameters), (len(parameters["loc"]), y.size))
-        return {"fitted": parameters["loc"].mean(axis=0), "sigma": spread.mean(axis=0)}
-
-    found = over_rows(dt, statistic)
+    found = centre_and_spread(dt)
     y = dt["observed_data"].dataset["y"]
-    return _Rows(y["row"].values, y.values, found["fitted"].values, found["sigma"].values)
+    return _Rows(y["row"].values, y.values, found["fitted"].values, found["spread"].values)
 
 
 def _coefficients(dt: DataTree) -> np.ndarray:
@@ -151,12 +146,12 @@ def _draw_partial(ax: Axes, dt: DataTree, rows: _Rows, column: int, alone: bool)
     y = fitted + (rows.y - rows.fitted)
     if rows.alike:
         centre = line(grid) @ beta.mean(axis=0)
-        _draw_band(ax, grid, centre, np.full(grid.size, rows.sigma[0]))
+        _draw_band(ax, grid, centre, np.full(grid.size, rows.spread[0]))
     elif "measurement_error" in dt["constant_data"].dataset:
-        _draw_bars(ax, at, y, rows.sigma)
+        _draw_bars(ax, at, y, rows.spread)
     else:
         order = np.argsort(at, kind="stable")
-        _draw_band(ax, at[order], fitted[order], rows.sigma[order])
+        _draw_band(ax, at[order], fitted[order], rows.spread[order])
     adjusted = not alone or not np.allclose(y, rows.y)
     ax.set(xlabel=name, ylabel=f"{response}, the rest at its median" if adjusted else response)
     return at, y, fitted
@@ -169,9 +164,9 @@ def _draw_level(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
     level = _coefficients(dt)[:, :1] @ constants(dt)["x"].values[:1, :1]
     _draw_line(ax, ends, np.tile(level, (1, 2)))
     if rows.alike:
-        _draw_band(ax, ends, rows.fitted[[0, -1]], rows.sigma[[0, -1]])
+        _draw_band(ax, ends, rows.fitted[[0, -1]], rows.spread[[0, -1]])
     else:
-        _draw_bars(ax, at, rows.y, rows.sigma)
+        _draw_bars(ax, at, rows.y, rows.spread)
     ax.set(xlabel="row", ylabel=as_label(dt.attrs["response"]))
     return at, rows.y, rows.fitted
 
@@ -182,9 +177,9 @@ def _draw_against_fitted(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
     ends = np.array([min(rows.fitted.min(), rows.y.min()), max(rows.fitted.max(), rows.y.max())])
     ax.plot(ends, ends, color=GREY, linewidth=1.5, linestyle="--", label="observed = fitted")
     if rows.alike:
-        _draw_band(ax, ends, ends, rows.sigma[[0, -1]])
+        _draw_band(ax, ends, ends, rows.spread[[0, -1]])
     else:
-        _draw_bars(ax, rows.fitted, rows.y, rows.sigma)
+        _draw_bars(ax, rows.fitted, rows.y, rows.spread)
     ax.set(xlabel=f"fitted {response} (posterior mean)", ylabel=f"observed {response}")
     return rows.fitted, rows.y, rows.fitted
 
@@ -196,24 +191,30 @@ def _draw_line(ax: Axes, grid: np.ndarray, lines: np.ndarray) -> None:
     ax.plot(grid, lines.mean(axis=0), color=BLUE, linewidth=1.8, label="posterior mean")
 
 
-def _draw_band(ax: Axes, at: np.ndarray, centre: np.ndarray, sigma: np.ndarray) -> None:
-    """Draw one sigma to either side."""
+def _draw_band(ax: Axes, at: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> None:
+    """Draw one robust sd to either side."""
     ax.fill_between(
         at,
-        centre - sigma,
-        centre + sigma,
+        centre - spread,
+        centre + spread,
         color=GREY,
         alpha=0.15,
         linewidth=0,
         zorder=0,
-        label="± sigma of the noise",
+        label="± robust sd",
     )
 
 
-def _draw_bars(ax: Axes, x: np.ndarray, y: np.ndarray, sigma: np.ndarray) -> None:
-    """Draw one sigma to either side of each point."""
+def _draw_bars(ax: Axes, x: np.ndarray, y: np.ndarray, spread: np.ndarray) -> None:
+    """Draw one robust sd to either side of each point."""
     if y.size > _BARS:
         return
     ax.vlines(
-        x, y - sigma, y + sigma, color=GREY, linewidth=0.8, zorder=2, label="± sigma of the noise"
+        x,
+        y - spread,
+        y + spread,
+        color=GREY,
+        linewidth=0.8,
+        zorder=2,
+        label="± robust sd",
     )

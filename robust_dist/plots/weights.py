@@ -42,7 +42,7 @@ def plot_weights(dt: DataTree, ax: Axes | None = None, label: int = 5) -> Axes:
     draw_rows(ax, residual.values, mean, mean)
     widest = max(3.5, 1.15 * float(np.abs(residual).max()))
     ax.set(
-        xlabel="residual / sigma (posterior mean)",
+        xlabel="residual / robust sd (posterior mean)",
         ylabel="weight (0 ignored, 1 counted in full)",
         xlim=(-widest, widest),
         ylim=(-0.04, 1.08),

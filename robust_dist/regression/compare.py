@@ -11,6 +11,7 @@ from xarray import DataTree
 
 from robust_dist._arguments import check_type, whole_number
 from robust_dist._errors import InputError
+from robust_dist._numbers import decimal
 from robust_dist._text import printable
 from robust_dist.regression.fit import Regression
 from robust_dist.regression.likelihoods import find_likelihood
@@ -43,7 +44,7 @@ class Comparison:
     def __str__(self) -> str:
         """Return the tables and the words."""
         shown = self.table[["elpd", "se", "elpd_diff", "dse", "weight"]].to_string(
-            float_format=lambda value: f"{value:.2f}"
+            float_format=lambda value: decimal(value, 2)
         )
         coefficients = self.coefficients.rename(index=printable).to_string(
             float_format=lambda value: f"{value:.4g}"

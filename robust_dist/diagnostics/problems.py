@@ -1,0 +1,23 @@
+"""All that a user is to be warned of."""
+
+from xarray import DataTree
+
+from robust_dist.diagnostics.leverage import leverage_problems
+from robust_dist.diagnostics.misfit import misfit_problems
+from robust_dist.diagnostics.priors import prior_problems
+from robust_dist.diagnostics.sampling import sampling_problems
+
+
+def problems(dt: DataTree) -> list[str]:
+    """Return one sentence for each thing to be warned of: draws, priors, the law, leverage points.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    """
+    return [
+        problem
+        for check in (sampling_problems, prior_problems, misfit_problems, leverage_problems)
+        for problem in check(dt)
+    ]
