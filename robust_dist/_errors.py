@@ -1,9 +1,15 @@
 """The one exception for mistakes in what a user gave."""
 
+from robust_dist._text import printable, shortened
+
 
 class InputError(ValueError):
     """A mistake in a file, a formula or an option.
 
     The message is one line that names the thing at fault and says what to do about it; the command
-    line prints it as it stands.
+    line prints it as it stands. Control characters in names it quotes are written out, and names of
+    thousands of letters are cut in the middle.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(printable(shortened(message))))

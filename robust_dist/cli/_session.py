@@ -1,16 +1,14 @@
 """What the commands that fit share: the data, the model's arguments, words about the stage."""
 
 import argparse
-import json
-import math
+import os
 import platform
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
+from robust_dist.cli._streams import complain
 from robust_dist.datasets import DATASETS, load, nearest, read_csv
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ def find_data(name: str, formula: str | None) -> "tuple[pd.DataFrame, str]":
     """Return the data and the formula to fit."""
     if name in DATASETS:
         return load(name), formula or DATASETS[name].formula
-    if not Path(name).exists():
+    if not os.path.exists(name):
         known = ", ".join(DATASETS)
         raise InputError(
             f"no file and no shipped data set '{name}'"
@@ -74,7 +72,7 @@ def teller(quiet: bool) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         if not quiet:
-            print(f"robust-dist: {text} ...", file=sys.stderr, flush=True)
+            complain(f"{text} ...")
 
     return tell
 
@@ -82,28 +80,10 @@ def teller(quiet: bool) -> Callable[[str], None]:
 def warn(problems: list[str]) -> None:
     """Print problems on stderr."""
     for problem in problems:
-        print(f"robust-dist: warning: {problem}", file=sys.stderr)
+        complain(f"warning: {problem}")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what computed a fit."""
     packages = ("robust-dist", "numpyro", "jax", "arviz", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print a JSON document; what is no number is null."""
-    print(json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=False))
-
-
-def _plain(value: Any) -> Any:
-    """Return the same of what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):  # of NumPy
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

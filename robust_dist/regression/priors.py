@@ -30,6 +30,7 @@ from numpyro import distributions as dist
 from robust_dist._errors import InputError
 from robust_dist.regression.design import Columns, Design
 from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.prior_checks import check_prior
 from robust_dist.regression.standardize import (
     Axes,
     Standardization,
@@ -184,6 +185,7 @@ def choose_priors(
 
 def _check_law(name: str, prior: dist.Distribution, elements: int) -> None:
     """Refuse laws of another shape, or that go where the parameter cannot."""
+    check_prior(name, prior)
     if prior.event_shape or prior.batch_shape not in ((), (1,), (elements,)):
         raise InputError(
             f"the prior of '{name}' has batch shape {prior.batch_shape} and event shape "
