@@ -1,8 +1,9 @@
-"""What goes wrong around a run, with its streams, its disk, its signals, loses nothing and is one line."""
+"""Streams, disks, folders, signals and memory that fail: nothing is lost, and it is one line."""
 
 import errno
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,8 @@ import pytest
 import xarray as xr
 from fits import compared, made_up
 
-from robust_dist import _report, datasets, regression
-from robust_dist.cli import _files, _fit, _folder, _streams, main
+from robust_dist import _report, datasets, diagnostics, regression
+from robust_dist.cli import _files, _fit, _folder, _plot, _streams, main
 
 OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -33,25 +34,33 @@ def _elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def _ready(monkeypatch):
-    """Give back a fit made up before, and pictures and a report of few bytes."""
-
-    class Priors(dict):
-        def in_words(self):
-            return {}
-
-    picture = _report.Picture(b"\x89PNG", "")
+    """Give back a fit made up before, of which little is computed, said and drawn."""
     dt = made_up()
-    dt.attrs.update(warmup=1, seed=0)
-    monkeypatch.setattr(_fit, "_fitted", lambda *arguments: (dt.copy(), None, Priors()))
+    picture = _report.Picture(b"\x89PNG", "")
+    monkeypatch.setattr(_fit, "_fitted", lambda *arguments: (dt.copy(), None, {}))
+    monkeypatch.setattr(_fit, "_print", lambda *arguments: print("y ~ x"))
+    monkeypatch.setattr(_fit, "_document", lambda dt, *arguments: {"data": dt.attrs["data"]})
     monkeypatch.setattr(_report, "fit_pictures", lambda dt: {"alpha": picture, "fit": picture})
     monkeypatch.setattr(_report, "fit_report", lambda *arguments: "<html>")
+    for name in ("outliers", "sampling_problems", "leverage_problems"):
+        monkeypatch.setattr(diagnostics, name, lambda dt: [])
 
 
 @pytest.fixture
 def _compared(monkeypatch):
+    """Give back a comparison made up before."""
+    picture = _report.Picture(b"\x89PNG", "")
     monkeypatch.setattr(regression, "compare", lambda *given, **named: compared(given[2]))
-    monkeypatch.setattr(_report, "comparison_picture", lambda made: _report.Picture(b"\x89PNG", ""))
+    monkeypatch.setattr(_report, "comparison_picture", lambda comparison: picture)
     monkeypatch.setattr(_report, "comparison_report", lambda *arguments: "<html>")
+    monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: [])
+
+
+@pytest.fixture
+def _picture(monkeypatch):
+    """Draw nothing into the pictures of a file, of which none is read."""
+    monkeypatch.setattr(_plot, "read_posterior", lambda path: None)
+    monkeypatch.setattr(_plot, "_draw", lambda *arguments: None)
 
 
 def files(folder="."):
@@ -61,11 +70,6 @@ def files(folder="."):
         if not path.is_dir() or not any(path.iterdir()):
             found.add(str(path.relative_to(folder)))
     return found
-
-
-def run(*command):
-    """Run a command on a stream of bytes, as a process would, and return its status and output."""
-    return main([*command])
 
 
 # --- streams ----------------------------------------------------------------------------------
@@ -78,6 +82,7 @@ class Broken(io.TextIOBase):
         self.error = error
 
     def write(self, text):
+        """Fail."""
         raise self.error
 
 
@@ -91,13 +96,12 @@ COMMANDS = {
 }
 
 
-@pytest.mark.usefixtures("_ready", "_compared")
+@pytest.mark.usefixtures("_ready", "_compared", "_picture")
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), FULL], ids=repr)
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_stream_that_fails_loses_no_result(command, error, stream, capsys, monkeypatch):
     """And is no error if its reader has left; if its disk is full one line says so."""
-    made_up().to_netcdf("made.nc", engine="h5netcdf")
     with monkeypatch.context() as patch:
         patch.setattr(sys, stream, Broken(error))
         status = main(command)
@@ -108,7 +112,7 @@ def test_a_stream_that_fails_loses_no_result(command, error, stream, capsys, mon
     assert lines == (
         ["robust-dist: error: cannot print: No space left on device"] if unseen else []
     )
-    made = {path.split("/")[-1] for path in files()} - {"made.nc"}
+    made = {path.split("/")[-1] for path in files()}
     posteriors = {f"posterior-{name}.nc" for name in ("general_robust", "student_t", "normal")}
     expected = {
         "fit": OUTPUTS,
@@ -163,7 +167,7 @@ def test_json_is_valid_in_any_encoding(capsys, monkeypatch):
     assert main(["fit", "größe\x07\udcc3.csv", "--json", "--quiet", "--out", "o"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
-    assert json.loads(out)["data"] == "größe\x07\udcc3.csv"
+    assert json.loads(out)["data"] == "größe\\x07\\udcc3.csv"
     with xr.open_datatree("o/posterior.nc", engine="h5netcdf") as dt:
         assert dt.attrs["data"] == "größe\\x07\\udcc3.csv"
 
@@ -219,7 +223,7 @@ def test_a_file_too_large_for_a_limit_leaves_nothing():
 
 @pytest.mark.usefixtures("_ready")
 def test_results_are_kept_elsewhere_when_their_place_is_lost(capsys, monkeypatch):
-    """A folder that becomes a file: beside it; a folder that nothing can be made in: the temporary."""
+    """Beside a folder that has become a file, or else, where that is none, in a temporary one."""
     fitted = _fit._fitted
 
     def replace_folder(*arguments):
@@ -401,8 +405,8 @@ def test_what_a_killed_run_had_moved_out_is_not_run_over(capsys):
     assert f"'o/{_files.REPLACED}' exists" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_picture")
 def test_a_picture_is_replaced_whole_or_not_at_all(capsys, monkeypatch):
-    made_up().to_netcdf("made.nc", engine="h5netcdf")
     Path("fit.png").write_text("old")
     with monkeypatch.context() as patch:
         full_after(0, patch)
@@ -411,61 +415,75 @@ def test_a_picture_is_replaced_whole_or_not_at_all(capsys, monkeypatch):
         "robust-dist: error: cannot write to 'fit.png': No space left on device\n"
     )
     assert Path("fit.png").read_text() == "old"
-    assert files() == {"made.nc", "fit.png"}
+    assert files() == {"fit.png"}
     assert main(["plot", "made.nc", "--out", "no/such.png"]) == 2
     assert "cannot write to 'no/such.png'" in capsys.readouterr().err
 
 
 # --- signals ------------------------------------------------------------------------------------
 
+# a command that does not load JAX, and sleeps as compiled code does, without a step of Python's
 SLEEPER = """
-import ctypes, sys
-from robust_dist.cli import _fit, main
+import ctypes, os, signal, sys
+from pathlib import Path
+from robust_dist.cli import _files, _options, main
+from robust_dist.cli._folder import find_output
 
-def fitted(*arguments):
+def run(options):
+    output = find_output(Path("a/o"), "", False, ["x"])
+    if "write" in os.environ:
+        _files.os.fsync = signalled
+        output.write({"x": b"1"})
     print("asleep", file=sys.stderr, flush=True)
-    ctypes.CDLL(None).sleep(60)  # as compiled code does, without a step of Python's
+    ctypes.CDLL(None).sleep(60)
 
-_fit._fitted = fitted
+def signalled(descriptor):
+    os.kill(os.getpid(), signal.SIGTERM)
+    ctypes.CDLL(None).sleep(1)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if "nohup" in os.environ:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+_options._datasets.run = run
 sys.exit(main())
 """
+
+
+def asleep(word=""):
+    """Start a command that sleeps, with a word in its environment."""
+    Path("sleeper.py").write_text(SLEEPER)
+    command = [sys.executable, "sleeper.py", "datasets"]
+    environment = {**os.environ, **({word: "1"} if word else {})}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_run_at_once_in_one_line_and_leaves_nothing(name):
     """Also amid compiled code, which Python's own handlers wait for."""
-    Path("sleeper.py").write_text(SLEEPER)
     number = getattr(signal, name)
-    process = subprocess.Popen(
-        [sys.executable, "sleeper.py", "fit", "stackloss", "--quiet", "--out", "a/o"],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    with process:
+    with asleep() as process:
         assert process.stderr.readline() == "asleep\n"
         process.send_signal(number)
         assert process.wait(30) == 128 + number
-        assert process.stderr.read() == (
-            f"robust-dist: interrupted by {name}; nothing was written\n"
-        )
+        assert process.stderr.read() == f"robust-dist: interrupted by {name}; nothing was written\n"
     assert files() == {"sleeper.py"}
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
-    """Nohup's SIGHUP, say: the process ends by the next signal only."""
-    Path("sleeper.py").write_text(SLEEPER)
-    process = subprocess.Popen(
-        [sys.executable, "sleeper.py", "fit", "stackloss", "--quiet"],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-    )
-    with process:
+    """SIGHUP after nohup, say: the process ends by the next signal only."""
+    with asleep("nohup") as process:
         process.stderr.readline()
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_a_signal_amid_the_write_waits_until_all_is_written():
+    with asleep("write") as process:
+        assert process.wait(30) == 128 + signal.SIGTERM
+        *_, line = process.stderr.read().splitlines()
+        assert line == "robust-dist: interrupted by SIGTERM; the results are in 'a/o'"
+    assert files() == {"sleeper.py", "a/o/x"}
 
 
 @pytest.mark.usefixtures("_ready")
@@ -557,11 +575,14 @@ def test_a_picture_that_fails_costs_no_draws(picture, capsys, monkeypatch):
     ],
     ids=lambda command: " ".join(command)[:40].encode("unicode_escape").decode(),
 )
-def test_an_argument_of_any_kind_is_one_line_to_read(command, capsys):
+def test_an_argument_of_any_kind_is_one_line_to_read(command, capsys, monkeypatch):
+    from robust_dist.regression import Regression
+
+    monkeypatch.setattr(Regression, "fit", lambda self, **named: pytest.fail("sampling started"))
     assert main(command) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    *stages, line = err.removesuffix("\n").split("\n")
+    *_, line = err.removesuffix("\n").split("\n")
     assert line.startswith("robust-dist: error: ")
     assert line.isprintable()
     assert len(line) < 1200
