@@ -203,6 +203,6 @@ def _fixed(name: str, value: object) -> float:
         raise InputError(
             f"the prior of '{name}' is neither a NumPyro distribution nor a number but {value!r}"
         ) from None
-    if not (number > 0 or (number == 0 and name == "alpha")):
-        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be positive")
+    if not (number >= 0 if name == "alpha" else 0 < number < np.inf):
+        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be positive, and finite")
     return number
