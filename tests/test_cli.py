@@ -265,7 +265,7 @@ def test_a_number_fixes_a_parameter():
         ("alpha=Betta(2, 2)", "did you mean 'Beta'"),
         ("alpha=Beta(2)", "is no distribution"),
         ("sigma=HalfNormal(-1)", "is no distribution"),
-        ("alpha=Beta(2, x)", "cannot read 'x'"),
+        ("alpha=Beta(2, x)", "cannot read the prior's 'x' as a number"),
         ("alpha=__import__('os').getcwd()", "cannot read the prior"),
         ("alpha=Beta(2,", "cannot read the prior"),
         ("alpha=Uniform(low=0, low=1)", "two values for 'low'"),
