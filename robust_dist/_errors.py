@@ -13,3 +13,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(printable(shortened(message))))
+
+
+class FormulaWarning(UserWarning):
+    """A formula is fitted as it is, but its answer may not be the one that was meant."""

@@ -15,7 +15,7 @@ from fits import compared, made_up, stackloss
 
 from robust_dist import _report
 from robust_dist._errors import InputError
-from robust_dist.cli import _fit, _folder, _options, main
+from robust_dist.cli import _fit, _options, main
 from robust_dist.cli._priors import read_priors
 
 OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
@@ -232,11 +232,27 @@ def test_choices_are_those_of_the_regression():
         ("alpha=Beta(2, 2)", 0.5),
         ("alpha = Uniform(0, high=1.5)", 0.75),
         ("beta=Normal(-3, 1e-2)", -3.0),
+        ("alpha=TruncatedNormal(1, 1, low=0, high=2)", 1.0),
     ],
 )
 def test_priors_are_read_as_they_are_written(text, mean):
     (law,) = read_priors([text]).values()
     assert float(law.mean) == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["air_flow", "`net weight`", "C(k)[T.b]", "bs(x, df=4)[0]", "I(x == 2)[True]", "a=b", "y=f(x)"],
+)
+@pytest.mark.parametrize(
+    ("law", "kind"),
+    [("Normal(0, scale=2)", "Normal"), ("HalfNormal()", "HalfNormal"), ("-1e2", "float")],
+)
+def test_a_prior_is_for_whatever_is_left_of_it(name, law, kind):
+    """Whatever signs a coefficient's name is made of."""
+    ((read, prior),) = read_priors([f" {name} = {law} "]).items()
+    assert read == name
+    assert type(prior).__name__ == kind
 
 
 def test_a_number_fixes_a_parameter():
@@ -249,9 +265,14 @@ def test_a_number_fixes_a_parameter():
         ("alpha=Betta(2, 2)", "did you mean 'Beta'"),
         ("alpha=Beta(2)", "is no distribution"),
         ("sigma=HalfNormal(-1)", "is no distribution"),
-        ("alpha=Beta(2, x)", "cannot read 'x'"),
-        ("alpha=__import__('os').getcwd()", "as a number"),
-        ("alpha=Beta(2,", "cannot read the prior's"),
+        ("alpha=Beta(2, x)", "cannot read the prior's 'x' as a number"),
+        ("alpha=__import__('os').getcwd()", "cannot read the prior"),
+        ("alpha=Beta(2,", "cannot read the prior"),
+        ("alpha=Uniform(low=0, low=1)", "two values for 'low'"),
+        ("beta=Normal(0, 1e300)", "out of the reach of single precision"),
+        ("alpha=TruncatedDistribution(1)", "no distribution of numbers"),
+        ("alpha=" + "(" * 50_000, "cannot read the prior"),
+        ("=" * 50_000, "cannot read the prior"),
     ],
 )
 def test_priors_that_are_none(text, complaint):
@@ -391,45 +412,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(command, complaint, cap
     assert complaint in last
     assert all(stage.endswith("...") for stage in stages)
     assert here() == set(FILES)
-
-
-@pytest.mark.parametrize(
-    ("failure", "status", "words"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(28, "No space left on device"), 2, "No space left on device"),
-    ],
-)
-@pytest.mark.usefixtures("_ready")
-def test_a_run_cut_short_leaves_no_half_file(failure, status, words, capsys, monkeypatch):
-    """The pictures come after posterior.nc, which by then is on disk under another name."""
-
-    def fail(*arguments):
-        raise failure
-
-    monkeypatch.setattr(_report, "fit_pictures", fail)
-    assert main(["fit", "stackloss", "--quiet"]) == status
-    assert capsys.readouterr().err.count("\n") == 1
-    assert here() == set()
-    Path("out").mkdir()
-    Path("out/fit.png").write_text("old")
-    assert main(["fit", "stackloss", "--quiet", "--out", "out", "--force"]) == status
-    assert words in capsys.readouterr().err
-    assert {path.name for path in Path("out").iterdir()} == {"fit.png"}
-    assert Path("out/fit.png").read_text() == "old"
-
-
-def test_a_folder_that_cannot_be_written_is_found_before_sampling(capsys, monkeypatch):
-    """Whatever the reason; permission bits do not stop the superuser, under whom tests may run."""
-
-    def refuse(*arguments, **options):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(_folder.tempfile, "TemporaryDirectory", refuse)
-    monkeypatch.setattr(_fit, "_fit_into", lambda *arguments: pytest.fail("sampling started"))
-    assert main(["fit", "stackloss", "--out", "out"]) == 2
-    assert "cannot write to 'out': Permission denied" in capsys.readouterr().err
-    assert here() == set()
 
 
 @pytest.mark.usefixtures("_ready")

@@ -15,6 +15,7 @@ from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.follow import _prior, _shapes
+from robust_dist.regression.prior_checks import check_prior
 from robust_dist.regression.rows import row_law, row_parameters
 
 N = 40
@@ -233,17 +234,43 @@ def test_a_prior_is_that_of_the_users_units(formula, site, name):
     [
         ({"sigmas": 1.0}, "no parameter 'sigmas'"),
         ({"sigma": -1.0}, "'sigma' cannot be fixed at -1"),
+        ({"sigma": np.inf}, "'sigma' cannot be fixed at inf"),
         ({"sigma": "wide"}, "neither a NumPyro distribution nor a number"),
         ({"sigma": dist.Normal(0, 1)}, "'sigma', which is positive, reaches below 0"),
         ({"beta": 1.0}, "'beta' is no NumPyro distribution"),
         ({"beta": dist.Normal(0, jnp.ones(3))}, r"batch shape \(3,\).* it needs \(\) or \(1,\)"),
         ({"beta": dist.Normal(0, jnp.ones(2)).to_event(1)}, r"event shape \(2,\)"),
+        ({"beta": dist.Poisson(1.0)}, "'beta', Poisson, is discrete"),
+        ({"alpha": dist.Bernoulli(0.5)}, "is discrete"),
+        ({"sigma": dist.Delta(1.0)}, "is a point; give its number, which fixes 'sigma'"),
+        ({"beta": dist.ImproperUniform(dist.constraints.real, (), ())}, "cannot be drawn from"),
+        ({"alpha": dist.Distribution()}, "cannot be drawn from"),
+        ({"alpha": dist.Uniform(2.0, 0.0)}, "no density with these parameters"),
+        ({"alpha": dist.Uniform(1.0, 1.0)}, "no density with these parameters"),
+        ({"beta": dist.Uniform(jnp.zeros(2), jnp.array([1.0, -1.0]))}, "no density"),
     ],
 )
 def test_priors_that_cannot_be_are_refused_in_one_line(priors, complaint):
     with pytest.raises(InputError, match=complaint) as error:
         Regression("y ~ x", table(), priors=priors)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        # draws of which single precision overflows most
+        ("sigma", dist.InverseGamma(0.01, 0.01)),
+        ("sigma", dist.HalfCauchy(1.0)),
+        # far from zero, and narrower than single precision is fine there
+        ("beta", dist.Normal(1e6, 1e-3)),
+        ("beta", dist.Normal(5.0, 1e-25)),
+        ("beta", dist.Uniform(jnp.array([1e3, -1e4]), jnp.array([2e3, -1e3]))),
+        ("alpha", dist.TruncatedNormal(1.0, 1.0, low=0.0, high=2.0)),
+    ],
+)
+def test_a_proper_continuous_prior_is_accepted_however_extreme(name, law):
+    check_prior(name, law)
 
 
 @pytest.mark.parametrize(

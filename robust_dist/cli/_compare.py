@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._text import printable
-from robust_dist.cli._folder import output_folder
+from robust_dist.cli._folder import find_output
+from robust_dist.cli._memory import check_memory
+from robust_dist.cli._results import netcdf, written
 from robust_dist.cli._session import (
     all_formulas,
     find_data,
-    print_json,
+    problems_later,
     row_arguments,
     sampling_arguments,
     teller,
@@ -24,19 +26,20 @@ _DEFAULT = ("general_robust", "student_t", "normal")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compare, print and write."""
+    """Compare, write and print."""
+    check_memory()
     data, formula = find_data(options)
     likelihoods = list(dict.fromkeys(options.likelihood or _DEFAULT))
-    posteriors = [f"posterior-{name}.nc" for name in likelihoods]
-    outputs = ["comparison.png", "report.html", *posteriors]
-    stem = f"compare-{Path(options.data).stem}"
-    with output_folder(options.out, stem, options.force, outputs) as (folder, drafts):
-        say = teller(options.quiet)
-        say("loading JAX, NumPyro and ArviZ")
-        from robust_dist import diagnostics
-        from robust_dist._report import comparison_picture, comparison_report
-        from robust_dist.regression import compare
+    posteriors = {name: f"posterior-{name}.nc" for name in likelihoods}
+    names = ["comparison.png", "report.html", *posteriors.values()]
+    output = find_output(options.out, f"compare-{Path(options.data).stem}", options.force, names)
+    say = teller(options.quiet)
+    say("loading JAX, NumPyro and ArviZ")
+    from robust_dist import diagnostics
+    from robust_dist._report import comparison_picture, comparison_report
+    from robust_dist.regression import compare
 
+    with problems_later():
         comparison = compare(
             all_formulas(options, formula),
             data,
@@ -47,36 +50,30 @@ def run(options: argparse.Namespace) -> None:
             **sampling_arguments(options),
             **row_arguments(options),
         )
+    with written(output, options.json) as results:
+        for name, dt in comparison.fits.items():
+            dt.attrs["data"] = printable(options.data)
+            results.files[posteriors[name]] = netcdf(dt)
         problems = [
             f"{name}: {problem}"
             for name, dt in comparison.fits.items()
             for problem in diagnostics.sampling_problems(dt)
         ]
+        warn(problems)
+        picture = comparison_picture(comparison)
+        results.files["comparison.png"] = picture.png
+        results.files["report.html"] = comparison_report(comparison, picture, problems).encode()
+        results.document = {
+            "data": options.data,
+            "formula": formula,
+            **comparison_document(comparison),
+            "warnings": problems,
+            "seed": options.seed,
+            "versions": versions(),
+        }
         if not options.json:
             rows = next(iter(comparison.fits.values()))["observed_data"].sizes["row"]
-            print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}", flush=True)
-        warn(problems)
-        for name, dt in comparison.fits.items():
-            dt.attrs["data"] = options.data
-            dt.to_netcdf(drafts / f"posterior-{name}.nc", engine="h5netcdf")
-        picture = comparison_picture(comparison)
-        (drafts / "comparison.png").write_bytes(picture.png)
-        report = comparison_report(comparison, picture, problems)
-        (drafts / "report.html").write_text(report, encoding="utf-8")
-    if options.json:
-        print_json(
-            {
-                "data": options.data,
-                "formula": formula,
-                **comparison_document(comparison),
-                "warnings": problems,
-                "seed": options.seed,
-                "versions": versions(),
-                "files": [str(folder / name) for name in outputs],
-            }
-        )
-    else:
-        print(f"\nwritten to {printable(folder)}: {', '.join(outputs)}")
+            print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}")
 
 
 def comparison_document(comparison: "Comparison") -> dict[str, Any]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
 from robust_dist._text import printable
-from robust_dist.cli._folder import output_folder
+from robust_dist.cli._folder import find_output
+from robust_dist.cli._memory import check_memory
 from robust_dist.cli._priors import read_priors
+from robust_dist.cli._results import Results, netcdf, written
 from robust_dist.cli._session import (
     all_formulas,
     find_data,
-    print_json,
+    problems_later,
     row_arguments,
     sampling_arguments,
     teller,
@@ -34,40 +36,30 @@ _EFFECTS = 20
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fit, print and write."""
+    """Fit, write and print."""
+    check_memory()
     data, formula = find_data(options)
     if options.compare and options.method == "map":
         raise InputError("--compare needs draws, and the mode is one; give another --method")
-    with output_folder(options.out, Path(options.data).stem, options.force, OUTPUTS) as (
-        folder,
-        drafts,
-    ):
-        document = _fit_into(options, data, formula, drafts)
-        written = [name for name in OUTPUTS if (drafts / name).exists()]
-    if options.json:
-        print_json({**document, "files": [str(folder / name) for name in written]})
-    else:
-        print(f"\nwritten to {printable(folder)}: {', '.join(written)}")
-
-
-def _fit_into(
-    options: argparse.Namespace, data: "pd.DataFrame", formula: str, folder: Path
-) -> dict[str, Any]:
-    """Fit the regression, print what came of it, write the outputs and return what was found."""
+    output = find_output(options.out, Path(options.data).stem, options.force, OUTPUTS)
     say = teller(options.quiet)
     say("loading JAX, NumPyro and ArviZ")
     from robust_dist import diagnostics
 
-    dt, comparison, priors = _fitted(options, data, formula)
+    with problems_later():
+        dt, comparison, priors = _fitted(options, data, formula)
     say("summarising and drawing")
-    dt.attrs["data"] = options.data
-    table = diagnostics.outliers(dt)
-    if not options.json:
-        _print(dt, table, comparison)
-    problems = diagnostics.problems(dt)
-    warn(problems)
-    _write(dt, folder, table, comparison, problems, priors)
-    return _document(dt, table, comparison, problems, priors)
+    dt.attrs["data"] = printable(options.data)
+    with written(output, options.json) as results:
+        results.files["posterior.nc"] = netcdf(dt)
+        table = diagnostics.outliers(dt)
+        problems = diagnostics.problems(dt)
+        warn(problems)
+        _draw(dt, results, table, comparison, problems, priors)
+        if options.json:
+            results.document = _document(dt, table, comparison, problems, priors)
+        else:
+            _print(dt, table, comparison)
 
 
 def _fitted(
@@ -144,29 +136,28 @@ def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | N
     if "sample_stats" in dt.children:
         print(f"\ndivergences: {diagnostics.divergences(dt)}")
     print(f"\n{diagnostics.read_tails(dt)}")
-    print(f"\n{diagnostics.name_outliers(outliers)}", flush=True)
+    print(f"\n{diagnostics.name_outliers(outliers)}")
     if comparison is not None:
-        print(f"\n{comparison}", flush=True)
+        print(f"\n{comparison}")
 
 
-def _write(
+def _draw(
     dt: "DataTree",
-    folder: Path,
+    results: Results,
     outliers: "pd.DataFrame",
     comparison: "Comparison | None",
     problems: list[str],
     priors: "Priors",
 ) -> None:
-    """Write the DataTree, the pictures and the report."""
+    """Draw the pictures and write the report."""
     from robust_dist._report import fit_pictures, fit_report
 
-    dt.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     pictures = fit_pictures(dt)
     for name in ("alpha", "fit"):
         if name in pictures:
-            (folder / f"{name}.png").write_bytes(pictures[name].png)
+            results.files[f"{name}.png"] = pictures[name].png
     report = fit_report(dt, _heading(dt), pictures, outliers, comparison, problems, str(priors))
-    (folder / "report.html").write_text(report, encoding="utf-8")
+    results.files["report.html"] = report.encode()
 
 
 def _document(

@@ -30,9 +30,12 @@ _FIT = """examples:
   robust-dist fit my.csv --formula "y ~ x + (1 | group)" --sigma-formula "~ x"
   robust-dist fit my.csv --formula "y ~ x" --likelihood student_t --compare normal
   robust-dist fit my.csv --formula "y ~ x" --prior "alpha=Beta(2, 2)" --json
+  robust-dist fit stackloss --prior "air_flow=Normal(0, 1)" --prior "beta=Normal(0, 5)"
 
 --measurement-error multiplies the scale of each row. With --prior sigma=1 it is the scale itself.
-A prior is a distribution of NumPyro with its numbers, or a number, which fixes the parameter.
+A prior is a distribution of NumPyro with its numbers, or a number, which fixes the parameter. It is
+given by the name of a coefficient as the output prints it, such as "kind[b]", or of a parameter:
+alpha, sigma, or beta for all slopes.
 """
 _COMPARE = """examples:
   robust-dist compare stackloss
@@ -141,7 +144,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--predictor", metavar="X", help="the predictor whose partial residuals --kind fit draws"
     )
     plot.add_argument(
-        "--out", metavar="FILE", type=Path, help=".png, .svg or .pdf (default: KIND.png)"
+        "--out", metavar="FILE", type=_path, help=".png, .svg or .pdf (default: KIND.png)"
     )
     plot.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
@@ -206,7 +209,7 @@ def _add_output(parser: _Parser) -> None:
     """Add what says what to print and where to write."""
     command = parser.add_argument_group("output")
     command.add_argument(
-        "--out", metavar="DIR", type=Path, help="where to write (default: new folder)"
+        "--out", metavar="DIR", type=_path, help="where to write (default: new folder)"
     )
     command.add_argument(
         "--force", action="store_true", help="replace the outputs of an earlier run"
@@ -214,6 +217,13 @@ def _add_output(parser: _Parser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON document instead")
     command.add_argument("--no-progress", action="store_true", help="show no progress bar")
     command.add_argument("--quiet", action="store_true", help="nor which stage runs")
+
+
+def _path(text: str) -> Path:
+    """Return a path, which the name of an unset variable of the shell is not."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no name")
+    return Path(text)
 
 
 def _count(text: str) -> int:

@@ -1,11 +1,15 @@
 """``robust-dist plot``."""
 
 import argparse
+import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust_dist._errors import InputError
 from robust_dist._text import printable
+from robust_dist.cli._files import write_file
+from robust_dist.cli._memory import check_memory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,10 +21,11 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 
 def run(options: argparse.Namespace) -> None:
     """Draw a picture of a fit that was written before."""
+    check_memory()
     out = options.out or Path(f"{options.kind}.png")
     if out.suffix.lower() not in _SUFFIXES:
         raise InputError(f"cannot draw '{out}'; its name should end in {', '.join(_SUFFIXES)}")
-    if out.exists() and not options.force:
+    if os.path.lexists(out) and not options.force:
         raise InputError(f"'{out}' exists; choose another --out, or replace it with --force")
     if options.predictor is not None and options.kind != "fit":
         raise InputError(f"--predictor goes with --kind fit, not with --kind {options.kind}")
@@ -29,10 +34,9 @@ def run(options: argparse.Namespace) -> None:
 
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     _draw(dt, figure.add_subplot(), options.kind, options.predictor)
-    try:
-        figure.savefig(out, dpi=150)
-    except OSError as error:
-        raise InputError(f"cannot write to '{out}': {error.strerror or error}") from None
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=out.suffix[1:].lower())
+    write_file(out, picture.getbuffer(), options.force)
     print(f"written: {printable(out)}")
 
 
@@ -44,7 +48,7 @@ def read_posterior(path: str) -> "DataTree":
     InputError
         If the file holds no fit.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(f"no file '{path}'")
     import xarray
 

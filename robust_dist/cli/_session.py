@@ -1,17 +1,16 @@
 """What the commands that fit share: the data, the model's arguments, words about the stage."""
 
 import argparse
-import json
-import math
 import os
 import platform
-import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from robust_dist._errors import InputError
-from robust_dist._text import is_control, printable
+from robust_dist._errors import FormulaWarning, InputError
+from robust_dist.cli._streams import complain
 from robust_dist.datasets import DATASETS, STDIN, load, nearest, read_csv
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def _tell_guesses(data: "pd.DataFrame", options: argparse.Namespace) -> None:
         for sentence in sentences
     ]
     if guesses:
-        print(f"robust-dist: '{options.data}': {'; '.join(guesses)}", file=sys.stderr)
+        complain(f"'{options.data}': {'; '.join(guesses)}")
 
 
 def all_formulas(options: argparse.Namespace, formula: str) -> str | dict[str, str]:
@@ -94,42 +93,26 @@ def teller(quiet: bool) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         if not quiet:
-            print(f"robust-dist: {printable(text)} ...", file=sys.stderr, flush=True)
+            complain(f"{text} ...")
 
     return tell
+
+
+@contextmanager
+def problems_later() -> Iterator[None]:
+    """Keep what is wrong with a formula from being said twice: the fit's problems have it too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FormulaWarning)
+        yield
 
 
 def warn(problems: list[str]) -> None:
     """Print problems on stderr."""
     for problem in problems:
-        print(f"robust-dist: warning: {printable(problem)}", file=sys.stderr)
+        complain(f"warning: {problem}")
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what computed a fit."""
     packages = ("robust-dist", "numpyro", "jax", "arviz", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print a JSON document; what is no number is null."""
-    text = json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=False)
-    print("".join(map(_json_letter, text)))
-
-
-def _json_letter(letter: str) -> str:
-    """Return a letter of a JSON document as a terminal can take it."""
-    return json.dumps(letter)[1:-1] if is_control(letter) and letter != "\n" else letter
-
-
-def _plain(value: Any) -> Any:
-    """Return the same of what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):  # of NumPy
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

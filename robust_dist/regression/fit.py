@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from xarray import DataArray, DataTree
 
 from robust_dist._arguments import check_type, probability, seed_number, whole_number
-from robust_dist._errors import InputError
+from robust_dist._errors import FormulaWarning, InputError
 from robust_dist.many_rows import compensated
 from robust_dist.regression import state
 from robust_dist.regression.approximate import approximate, mean_density
@@ -146,7 +146,7 @@ class Regression:
         self.model = make_model(*self.setting)
         self.data = make_data(self.design, self.coordinates)
         for problem in self.design.problems:
-            warnings.warn(problem, stacklevel=2)
+            warnings.warn(problem, FormulaWarning, stacklevel=2)
         # what the user named rather than gave: prediction looks for it in the new data
         self._columns = {
             name: given
