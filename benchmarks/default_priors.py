@@ -15,9 +15,8 @@ and with 30 rows, two predictors of Normal(0, 1), and
 * ``known errors``: sigma times errors of LogNormal(0, 0.7) that are known row by row.
 
 The model is ``Regression``'s own, its numbers arguments of one compiled NUTS that is mapped over
-the data sets, with two chains each from where ``Regression`` starts them. Truths of single data
-sets show nothing; a cell takes some minutes, is printed when it is done, and with ``--keep`` not
-run again.
+the data sets, with two chains each from where ``Regression`` starts them. A cell takes one to four
+minutes, is named when it is done, and with ``--keep`` not run again.
 
 Printed are, for each parameter of each cell, the p-value of uniform ranks by ArviZ's test of each
 rank's place (POT-C), the mean rank, the coverage of central 50 % and 95 % intervals with its Monte
