@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
+from robust_dist._arguments import check_real
 from robust_dist._tables import series
 
 
@@ -29,6 +30,8 @@ def gap_floor(dtype: DTypeLike) -> float:
 
 def promote_inexact(*args: ArrayLike) -> tuple[Array, ...]:
     """Return the arguments as arrays of one common dtype, float32 or float64."""
+    for value in args:
+        check_real(value=value)
     dtype = jnp.result_type(*args)
     if not jnp.issubdtype(dtype, jnp.floating):
         dtype = jnp.result_type(float)

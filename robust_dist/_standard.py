@@ -124,13 +124,15 @@ def derivatives(
     q = jnp.where(
         jnp.abs(z) < 0.5,
         b_log * log * exp_excess(jnp.clip(z, -0.5, 0.5)),
-        (moment + b * (e_w - 1 - z)) * inverse_k2,
+        moment * inverse_k2 + (b * inverse_k2) * (e_w - 1 - z),
     )
     shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
     if lift is not None:
         vanishing = (0.25 * b * lift) / jnp.where(k == 0, 1, k)
         shape += vanishing * ((0.5 * s) * moment - (e_w - 1 - z))
-    return Derivatives(0.5 * (b_log + k * q), reach * root, moment, shape)
+    rho = 0.5 * (b_log + k * q)
+    # a difference of two overflowed terms, where the loss has overflowed as well
+    return Derivatives(rho, reach * root, moment, jnp.where(jnp.isnan(shape), rho, shape))
 
 
 def residual(x: Array, loc: Array) -> Array:

@@ -8,10 +8,11 @@ from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
 
+from robust_dist._arguments import check_real
 from robust_dist._orthogonal import log_density
 from robust_dist._precision import promote_inexact
 from robust_dist.distributions.general_robust import GeneralRobust
-from robust_dist.shape import scale_from_orthogonal
+from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 
 class OrthogonalGeneralRobust(GeneralRobust):
@@ -32,12 +33,18 @@ class OrthogonalGeneralRobust(GeneralRobust):
     loc
         Location m, in the data's units.
     sigma
-        Orthogonal scale > 0, in the data's units; the standard deviation at alpha = 2.
+        Orthogonal scale > 0, in the data's units; the standard deviation at alpha = 2. 1 unless
+        given.
+    scale
+        The scale c > 0 in place of sigma, in the data's units: by this name NumPyro's
+        ``LocScaleReparam`` makes the law at loc 0 and scale 1.
     validate_args
         Whether to check the parameters and the values.
 
     Raises
     ------
+    TypeError
+        If both sigma and scale are given.
     ValueError
         Under ``validate_args=True``, if alpha is negative or nan, or sigma is not positive. Without
         it such parameters give nan.
@@ -59,10 +66,19 @@ class OrthogonalGeneralRobust(GeneralRobust):
         self,
         alpha: ArrayLike,
         loc: ArrayLike = 0.0,
-        sigma: ArrayLike = 1.0,
+        sigma: ArrayLike | None = None,
         *,
+        scale: ArrayLike | None = None,
         validate_args: bool | None = None,
     ) -> None:
+        if scale is None:
+            sigma = 1.0 if sigma is None else sigma
+            check_real(alpha=alpha, loc=loc, sigma=sigma)
+        elif sigma is None:
+            check_real(alpha=alpha, loc=loc, scale=scale)
+            sigma = orthogonal_scale(alpha, scale)
+        else:
+            raise TypeError("give sigma or scale, not both: each follows from the other and alpha")
         batch_shape = lax.broadcast_shapes(jnp.shape(alpha), jnp.shape(loc), jnp.shape(sigma))
         self.alpha, self.loc, self.sigma = promote_shapes(alpha, loc, sigma, shape=batch_shape)
         Distribution.__init__(self, batch_shape, validate_args=validate_args)
@@ -86,4 +102,5 @@ class OrthogonalGeneralRobust(GeneralRobust):
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
         """Return the log density at value, of the broadcast shape of value and batch_shape."""
+        check_real(value=value)
         return log_density(value, self.alpha, self.loc, self.sigma)
