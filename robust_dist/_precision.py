@@ -28,6 +28,11 @@ def gap_floor(dtype: DTypeLike) -> float:
     return 1e-30 if jnp.finfo(dtype).bits == 64 else 1e-10
 
 
+def log_largest(dtype: DTypeLike) -> float:
+    """Return an exponent whose exponential is nearly the largest number, however it is rounded."""
+    return float(np.log(np.float64(jnp.finfo(dtype).max))) - 0.01
+
+
 def promote_inexact(*args: ArrayLike) -> tuple[Array, ...]:
     """Return the arguments as arrays of one common dtype, float32 or float64."""
     for value in args:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._precision import exp_excess, gap_floor
+from robust_dist._precision import exp_excess, gap_floor, log_largest
 from robust_dist._standard import alpha_bound
 
 # Where a side is cut off: D, beyond which exp(-D) t is below the last place for every alpha >= 0.
@@ -36,11 +36,11 @@ AT_ONCE = 2048
 _SPIKE = 45.0
 # Seen from here, alpha = 2 is the exponential law, D = u0 t (1 + t/(2 u0)), t being some 1/u0; and
 # within 1/_FAR of 0 it is the uniform law.
-_FAR = 2.0**40
+_FAR = {np.dtype(np.float32): 2.0**24, np.dtype(np.float64): 2.0**40}
 # the D below which a law is uniform
 _FLAT = 1e-20
-# the log of the distance at which D = 1e6 there
-_NOTHING_BEYOND = math.log(1e6 / _FAR)
+# the D beyond which nothing is left
+_NOTHING_BEYOND = 1e6
 
 
 class Bounds(NamedTuple):
@@ -72,7 +72,8 @@ def _largest(dtype: np.dtype) -> float:
 @jax.custom_jvp
 def _log_growth(rise: Array, span: Array) -> Array:
     """Return log(1 + rise/span); of its derivatives no square of 1/span is an intermediate."""
-    return jnp.log1p(rise / span)
+    quotient = rise / span
+    return jnp.where(jnp.isinf(quotient), jnp.log(rise) - jnp.log(span), jnp.log1p(quotient))
 
 
 @_log_growth.defjvp
@@ -106,7 +107,7 @@ def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
 
 def _amplify(value: Array, exponent: Array) -> Array:
     """Return value * exp(exponent), also where the exponential alone overflows, and 0 for 0."""
-    root = jnp.exp(jnp.minimum(0.5 * exponent, jnp.log(jnp.finfo(value.dtype).max)))
+    root = jnp.exp(jnp.minimum(0.5 * exponent, log_largest(value.dtype)))
     return (root * value) * root
 
 
@@ -188,6 +189,7 @@ def settle(bounds: Bounds, alpha: Array) -> Settled:
     That is a spike, as the exponential law that it is, and the uniform law of a window hardly wider
     than the smallest number. The unit may underflow, its logarithm does not.
     """
+    far = _FAR[np.dtype(alpha.dtype)]
     u0 = jnp.minimum(jnp.where(bounds.anchor > 0, bounds.anchor, 1), _largest(alpha.dtype))
     c = _excess_constants(u0, alpha)
     log_u0 = jnp.log(u0)
@@ -196,17 +198,18 @@ def settle(bounds: Bounds, alpha: Array) -> Settled:
     bending = 1 + jnp.where(c.s > 0, c.b * (u0 * (u0 / c.span)), 0)
     spike = (bounds.anchor > 0) & (log_rate + log_u0 - jnp.log(bending) > _SPIKE)
     longest = jnp.where(bounds.right > bounds.left, bounds.right, bounds.left)
-    flat = (longest > 0) & (longest < float(jnp.finfo(alpha.dtype).tiny) * _FAR)
+    flat = (longest > 0) & (longest < float(jnp.finfo(alpha.dtype).tiny) * far)
     flat = flat & (excess(longest, bounds.anchor, alpha) < _FLAT)
-    log_unit = jnp.where(flat, jnp.log(jnp.where(flat, longest, 1)), -log_rate) + math.log(_FAR)
+    log_unit = jnp.where(flat, jnp.log(jnp.where(flat, longest, 1)), -log_rate) + math.log(far)
     settled = spike | flat
+    longest_kept = math.log(_NOTHING_BEYOND / far)
 
     def in_unit(length: Array) -> Array:
         positive = settled & (length > 0)
         log_length = jnp.log(jnp.where(positive, length, 1)) - log_unit
-        return jnp.where(positive, jnp.exp(jnp.minimum(log_length, _NOTHING_BEYOND)), length)
+        return jnp.where(positive, jnp.exp(jnp.minimum(log_length, longest_kept)), length)
 
-    anchor = jnp.where(spike, _FAR, bounds.anchor)
+    anchor = jnp.where(spike, far, bounds.anchor)
     return Settled(
         jnp.where(settled, log_unit, 0),
         Bounds(jnp.where(flat, 0, anchor), in_unit(bounds.right), in_unit(bounds.left)),

@@ -34,6 +34,7 @@ from robust_dist._precision import (
     gap,
     gap_floor,
     log1p_pair,
+    log_largest,
     multiply,
     promote_inexact,
     scale_power_of_two,
@@ -336,7 +337,7 @@ def _rho_alpha_outer(log: Array, z: Array, k: Array, *, s: Array) -> Array:
     inverse = 1 / k
     inside = inverse * (inverse + jnp.expm1(-log)) + (1 - inverse) * _log_excess(log)
     # exp(z) overflows where its product with what is inside does not
-    root = jnp.exp(jnp.minimum(0.5 * z, jnp.log(jnp.finfo(z.dtype).max)))
+    root = jnp.exp(jnp.minimum(0.5 * z, log_largest(z.dtype)))
     return 0.5 * s * ((root * inside) * root - inverse * inverse)
 
 

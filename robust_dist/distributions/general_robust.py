@@ -192,14 +192,20 @@ class GeneralRobust(Distribution):
         alpha, _, scale = self._parameters()
         return jnp.broadcast_to(scale * absolute_moment(1, alpha), self.batch_shape)
 
+    _log_two_sided_tail = staticmethod(log_two_sided_tail)
+
+    def _standardised(self, value: ArrayLike) -> tuple[Array, Array]:
+        """Return alpha, and value in the unit of ``_log_two_sided_tail``."""
+        alpha, loc, scale, value = self._parameters(value)
+        return alpha, (value - loc) / scale
+
     def _log_tail(self, value: ArrayLike, underflows: bool = False) -> tuple[Array, Array]:
         """Return whether value lies below loc, and log P of a distance from loc larger than its."""
-        alpha, loc, scale, value = self._parameters(value)
-        z = (value - loc) / scale
+        alpha, z = self._standardised(value)
         below = z < 0
         distance = jnp.where(below, -z, z)
         bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
-        log_tail = log_two_sided_tail(bounded, alpha, underflows=underflows)
+        log_tail = self._log_two_sided_tail(bounded, alpha, underflows=underflows)
         return below, jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
 
     def cdf(self, value: ArrayLike) -> Array:

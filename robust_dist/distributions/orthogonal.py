@@ -11,6 +11,7 @@ from numpyro.distributions.util import promote_shapes, validate_sample
 from robust_dist._arguments import check_real
 from robust_dist._orthogonal import log_density
 from robust_dist._precision import promote_inexact
+from robust_dist._tail import log_two_sided_tail_of_sigma
 from robust_dist.distributions.general_robust import GeneralRobust
 from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
@@ -93,11 +94,20 @@ class OrthogonalGeneralRobust(GeneralRobust):
         """The scale c = sigma exp(-H(alpha))."""
         return self._parameters()[2]
 
-    def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
+    def _with_sigma(self, *values: ArrayLike) -> tuple[Array, ...]:
         alpha, loc, sigma, *rest = promote_inexact(self.alpha, self.loc, self.sigma, *values)
         sigma = jnp.where(sigma > 0, sigma, jnp.nan)
-        alpha = jnp.where(alpha >= 0, alpha, jnp.nan)
+        return jnp.where(alpha >= 0, alpha, jnp.nan), loc, sigma, *rest
+
+    def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
+        alpha, loc, sigma, *rest = self._with_sigma(*values)
         return alpha, loc, scale_from_orthogonal(alpha, sigma), *rest
+
+    _log_two_sided_tail = staticmethod(log_two_sided_tail_of_sigma)
+
+    def _standardised(self, value: ArrayLike) -> tuple[Array, Array]:
+        alpha, loc, sigma, value = self._with_sigma(value)
+        return alpha, (value - loc) / sigma
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
