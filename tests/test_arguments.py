@@ -1,4 +1,4 @@
-"""What holds no real numbers is refused by the argument's name, in one line, before JAX meets it."""
+"""What holds no real numbers is refused by the argument's name, before JAX meets it."""
 
 from __future__ import annotations
 

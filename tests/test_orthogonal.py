@@ -331,7 +331,7 @@ def test_posterior_of_normal_data_crosses_two(dtype):
 
 @pytest.mark.parametrize("centered", [0.0, 0.4])
 def test_locscale_reparam_is_the_same_model(centered):
-    """NumPyro makes the decentred law by the names loc and scale; the density agrees with its map."""
+    """NumPyro makes the decentred law by the names loc and scale; density and map agree."""
     alpha, loc, sigma, z = 0.8, 0.5, 0.7, 0.3
 
     def model():

@@ -10,6 +10,8 @@ _MEND = (
     "subtract a number near its mean first, or enable double precision by "
     'jax.config.update("jax_enable_x64", True)'
 )
+# how much larger than its error a singular value of the design must be
+_MARGIN = 500
 
 
 def smallest_ratio(columns: int, dtype: DTypeLike) -> float:
@@ -34,10 +36,11 @@ def refuse_rounding(x: ArrayLike, y: ArrayLike, dtype: DTypeLike) -> None:
     largest = np.abs(design).max(axis=0)
     unit = np.where(largest > 0, largest, 1)
     scaled = design / unit
-    sizes = np.linalg.svd(scaled, compute_uv=False)
-    sizes = sizes[sizes > smallest_ratio(sizes.size, float) * sizes[0]]
+    every = np.linalg.svd(scaled, compute_uv=False)
+    sizes = every[every > smallest_ratio(every.size, np.float64) * every[0]]
     rounded = np.linalg.norm(scaled - design.astype(dtype) / unit)
-    if sizes.size and sizes[-1] < max(smallest_ratio(sizes.size, dtype) * sizes[0], 100 * rounded):
+    error = max(float(np.finfo(dtype).eps) * every[0], rounded)
+    if sizes.size and sizes[-1] < _MARGIN * error:
         raise InputError(
             f"{np.dtype(dtype)} cannot tell the columns of x apart, such as a far-off one from a "
             f"constant: {_MEND}"
