@@ -256,7 +256,7 @@ def expectations(
     cut: Array | float = _CUT,
     panels: int = 8,
 ) -> tuple[Array, ...]:
-    """Return the mass, and the integrals of what g returns times exp(-D), of a settled window.
+    """Return the log of the mass, and the means of what g returns, under a settled window's law.
 
     ``g`` takes the signed distance from the anchor, D, the anchor and alpha, the parameters with
     two new last axes, for the side and the node.
@@ -272,9 +272,12 @@ def expectations(
     sign = jnp.asarray([1, -1], alpha.dtype)[:, None]
     # 0 * inf at nodes whose mass has vanished
     values = [jnp.where(mass == 0, 0, mass * part) for part in g(sign * t, above, anchor, shape)]
-    # last, because of a tiny window that of a node would underflow
+    # The sides' lengths in v come last, relative to the longer: products with a tiny one underflow.
     reached = (at.sigma * at.top)[..., 0]
-    return tuple(jnp.sum(reached * jnp.sum(part, -1), -1) for part in (mass, *values))
+    longer = jnp.max(reached, -1, keepdims=True)
+    share = reached / jnp.where(longer > 0, longer, 1)
+    total, *sums = (jnp.sum(share * jnp.sum(part, -1), -1) for part in (mass, *values))
+    return jnp.log(longer[..., 0]) + jnp.log(total), *(part / total for part in sums)
 
 
 def in_batches[T](f: Callable[..., T], *args: Array) -> T:
@@ -295,8 +298,7 @@ def log_mass(bounds: Bounds, alpha: Array) -> Array:
 
 @jax.custom_jvp
 def _log_mass(anchor: Array, right: Array, left: Array, alpha: Array) -> Array:
-    (mass,) = expectations(lambda *_: (), Bounds(anchor, right, left), alpha)
-    return jnp.log(mass)
+    return expectations(lambda *_: (), Bounds(anchor, right, left), alpha)[0]
 
 
 @_log_mass.defjvp
@@ -310,12 +312,12 @@ def _log_mass_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         in_alpha = jax.jvp(lambda a: excess(t, u0, a), (a,), (jnp.ones_like(a),))[1]
         return in_anchor, in_alpha
 
-    mass, in_anchor, in_alpha = expectations(slopes, Bounds(anchor, right, left), alpha)
+    value, in_anchor, in_alpha = expectations(slopes, Bounds(anchor, right, left), alpha)
 
     def end(length: Array, tangent: Array) -> Array:
         within = length < reach(_CUT, *lax.stop_gradient((anchor, alpha)))
         at = jnp.where(within, length, 0)
-        return jnp.where(within, jnp.exp(-excess(at, anchor, alpha)) * tangent, 0)
+        return jnp.where(within, jnp.exp(-excess(at, anchor, alpha) - value) * tangent, 0)
 
     moved = end(right, d_right) + end(left, d_left) - in_anchor * d_anchor - in_alpha * d_alpha
-    return jnp.log(mass), moved / mass
+    return value, moved
