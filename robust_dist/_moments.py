@@ -11,8 +11,8 @@ from robust_dist._draw import Curve, curve
 from robust_dist._standard import alpha_bound
 from robust_dist.normalizer import log_normalizer
 
-# below it the quadrature's range would overflow
-_LEAST_ALPHA = 1e-30
+# below it the quadrature would miss where the mass begins
+_LEAST_ALPHA = 1e-18
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 

@@ -107,7 +107,7 @@ def derivatives(
     s = jnp.where(alpha < 2, -1, 1).astype(dtype)
     b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
     k = 0.5 * alpha
-    inverse_k2 = 1 / jnp.square(jnp.where(k == 0, 1, k))
+    inverse_k = 1 / jnp.where(k == 0, 1, k)
     one, factor = jnp.ones_like(b), 1 / b
     if lift is not None:
         one, factor = jnp.where(lift < 0, b, one), jnp.where(lift < 0, one, factor)
@@ -124,7 +124,8 @@ def derivatives(
     q = jnp.where(
         jnp.abs(z) < 0.5,
         b_log * log * exp_excess(jnp.clip(z, -0.5, 0.5)),
-        moment * inverse_k2 + (b * inverse_k2) * (e_w - 1 - z),
+        # in an order in which nothing overflows before rho does
+        jnp.square(reach * inverse_k) + (b * inverse_k * inverse_k) * (e_w - 1 - z),
     )
     shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
     if lift is not None:

@@ -276,7 +276,7 @@ def test_no_intermediate_nan():
             jax.vmap(jax.hessian(rho, (0, 1, 2)))(*some)
 
 
-@pytest.mark.parametrize(("alpha", "x"), [(1e8, 38.0), (-1e8, 38.0), (1e6, 37.8), (1e12, 39.0)])
+@pytest.mark.parametrize(("alpha", "x"), [(1e8, 38.0), (-1e8, 38.0), (1e6, 37.8), (1e12, 38.5)])
 def test_slope_in_alpha_where_the_loss_overflows(alpha, x, x64):
     """The loss is no number there, but its derivative in alpha may be one; mpmath's quadrature."""
     with mpmath.workdps(40):
