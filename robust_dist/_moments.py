@@ -11,8 +11,8 @@ from robust_dist._draw import Curve, curve
 from robust_dist._standard import alpha_bound
 from robust_dist.normalizer import log_normalizer
 
-# below it the quadrature would miss where the mass begins
-_LEAST_ALPHA = 1e-18
+# below it rounding of the exponent, some 1/sqrt(alpha), costs more than the limit at 0 does
+_LEAST_ALPHA = {np.dtype(np.float32): 1e-7, np.dtype(np.float64): 1e-15}
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
@@ -26,8 +26,8 @@ def _nodes(end: Array, alpha: Array) -> tuple[Array, Curve, Array]:
 @functools.partial(jax.jit, static_argnames="order")
 def absolute_moment(order: int, alpha: Array) -> Array:
     """Return E abs(x)^order, inf where it overflows and at alpha = 0, where it diverges."""
-    positive = alpha > 0
-    shape = jnp.where(positive, jnp.clip(alpha, _LEAST_ALPHA, alpha_bound(alpha.dtype)), 1)
+    positive, least = alpha > 0, _LEAST_ALPHA[np.dtype(alpha.dtype)]
+    shape = jnp.where(positive, jnp.clip(alpha, least, alpha_bound(alpha.dtype)), 1)
     # The integrand peaks at r = tau^2/2 = (order - 1)/alpha and is below the last place by here;
     # that of order 1 falls like exp(-alpha r^2/4) when alpha is near 0.
     reach = 16 / jnp.sqrt(shape) if order == 1 else 8 * (order + 1) / shape
@@ -38,7 +38,7 @@ def absolute_moment(order: int, alpha: Array) -> Array:
     total = jnp.sum(weights * at.factor * jnp.exp(exponent), -1)
     # of the second and higher orders that at the least alpha has overflowed long since; the first
     # grows like 1/sqrt(alpha)
-    total *= jnp.sqrt(shape / jnp.where(positive & (alpha < _LEAST_ALPHA), alpha, shape))
+    total *= jnp.sqrt(shape / jnp.where(positive & (alpha < least), alpha, shape))
     return jnp.where(positive, total, jnp.where(alpha == 0, jnp.inf, jnp.nan))
 
 

@@ -302,7 +302,7 @@ def test_moments_near_alpha_zero(dtype):
     law = GeneralRobust(alpha)
     mean_abs = np.asarray(law.mean_absolute_deviation(), float)
     np.testing.assert_array_equal(law.variance[:3], math.inf)
-    rtol = {"float64": 1e-8, "float32": 1e-4}[str(dtype)]
+    rtol = {"float64": 5e-8, "float32": 1e-3}[str(dtype)]
     for index in (2, 3, 4):
         a = float(alpha[index])
         log = np.linspace(0, 20 / math.sqrt(a) + 100, 400_001)
