@@ -243,7 +243,8 @@ def log_tail_of_side(left: Array, right: Array, share: Array) -> tuple[Array, Ar
         jnp.where(
             near,
             jnp.log1p(-jnp.where(near, excess, 0)),
-            jnp.log(jnp.where(near, 1, tail / mass)),
+            # apart, for the derivative of a quotient overflows where that of its logarithm does not
+            jnp.log(jnp.where(near, 1, tail)) - jnp.log(jnp.where(near, 1, mass)),
         ),
         below,
     )

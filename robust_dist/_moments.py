@@ -11,6 +11,9 @@ from robust_dist._draw import Curve, curve
 from robust_dist._standard import alpha_bound
 from robust_dist.normalizer import log_normalizer
 
+# below it rounding of the exponent, some 1/sqrt(alpha), costs more than the limit at 0 does
+_LEAST_ALPHA = {np.dtype(np.float32): 1e-7, np.dtype(np.float64): 1e-15}
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
@@ -23,14 +26,19 @@ def _nodes(end: Array, alpha: Array) -> tuple[Array, Curve, Array]:
 @functools.partial(jax.jit, static_argnames="order")
 def absolute_moment(order: int, alpha: Array) -> Array:
     """Return E abs(x)^order, inf where it overflows and at alpha = 0, where it diverges."""
-    positive = alpha > 0
-    shape = jnp.where(positive, jnp.minimum(alpha, alpha_bound(alpha.dtype)), 1)
-    # the integrand peaks at r = tau^2/2 = (order - 1)/alpha and is below the last place by here
-    tau, at, weights = _nodes(jnp.sqrt(2 * (45 + 8 * (order + 1) / shape)), shape)
+    positive, least = alpha > 0, _LEAST_ALPHA[np.dtype(alpha.dtype)]
+    shape = jnp.where(positive, jnp.clip(alpha, least, alpha_bound(alpha.dtype)), 1)
+    # The integrand peaks at r = tau^2/2 = (order - 1)/alpha and is below the last place by here;
+    # that of order 1 falls like exp(-alpha r^2/4) when alpha is near 0.
+    reach = 16 / jnp.sqrt(shape) if order == 1 else 8 * (order + 1) / shape
+    tau, at, weights = _nodes(jnp.sqrt(2 * (45 + reach)), shape)
     # x^order overflows where its product with the density does not
     log_x = 0.5 * (jnp.log(-at.b * jnp.expm1(-at.log)) + at.log)
     exponent = -0.5 * tau * tau + order * log_x + at.growth - log_normalizer(shape)[..., None]
     total = jnp.sum(weights * at.factor * jnp.exp(exponent), -1)
+    # of the second and higher orders that at the least alpha has overflowed long since; the first
+    # grows like 1/sqrt(alpha)
+    total *= jnp.sqrt(shape / jnp.where(positive & (alpha < least), alpha, shape))
     return jnp.where(positive, total, jnp.where(alpha == 0, jnp.inf, jnp.nan))
 
 

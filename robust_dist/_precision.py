@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
+from robust_dist._arguments import check_real
 from robust_dist._tables import series
 
 
@@ -27,8 +28,15 @@ def gap_floor(dtype: DTypeLike) -> float:
     return 1e-30 if jnp.finfo(dtype).bits == 64 else 1e-10
 
 
+def log_largest(dtype: DTypeLike) -> float:
+    """Return an exponent whose exponential is nearly the largest number, however it is rounded."""
+    return float(np.log(np.float64(jnp.finfo(dtype).max))) - 0.01
+
+
 def promote_inexact(*args: ArrayLike) -> tuple[Array, ...]:
     """Return the arguments as arrays of one common dtype, float32 or float64."""
+    for value in args:
+        check_real(value=value)
     dtype = jnp.result_type(*args)
     if not jnp.issubdtype(dtype, jnp.floating):
         dtype = jnp.result_type(float)

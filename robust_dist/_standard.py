@@ -107,7 +107,7 @@ def derivatives(
     s = jnp.where(alpha < 2, -1, 1).astype(dtype)
     b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
     k = 0.5 * alpha
-    inverse_k2 = 1 / jnp.square(jnp.where(k == 0, 1, k))
+    inverse_k = 1 / jnp.where(k == 0, 1, k)
     one, factor = jnp.ones_like(b), 1 / b
     if lift is not None:
         one, factor = jnp.where(lift < 0, b, one), jnp.where(lift < 0, one, factor)
@@ -124,13 +124,16 @@ def derivatives(
     q = jnp.where(
         jnp.abs(z) < 0.5,
         b_log * log * exp_excess(jnp.clip(z, -0.5, 0.5)),
-        (moment + b * (e_w - 1 - z)) * inverse_k2,
+        # in an order in which nothing overflows before rho does
+        jnp.square(reach * inverse_k) + (b * inverse_k * inverse_k) * (e_w - 1 - z),
     )
     shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
     if lift is not None:
         vanishing = (0.25 * b * lift) / jnp.where(k == 0, 1, k)
         shape += vanishing * ((0.5 * s) * moment - (e_w - 1 - z))
-    return Derivatives(0.5 * (b_log + k * q), reach * root, moment, shape)
+    rho = 0.5 * (b_log + k * q)
+    # a difference of two overflowed terms, where the loss has overflowed as well
+    return Derivatives(rho, reach * root, moment, jnp.where(jnp.isnan(shape), rho, shape))
 
 
 def residual(x: Array, loc: Array) -> Array:

@@ -37,6 +37,7 @@ from robust_dist._standard import alpha_bound, derivatives
 from robust_dist._tail_table import LOG_FLOOR, mills_ratio
 from robust_dist.loss import rho_and_partials
 from robust_dist.normalizer import log_normalizer_and_slope
+from robust_dist.shape import log_ratio, log_ratio_slope
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
@@ -191,6 +192,37 @@ def _log_two_sided_tail_jvp(underflows: bool, primals: Any, tangents: Any) -> tu
     (x, alpha), (d_x, d_alpha) = primals, tangents
     tail = _tail(x, alpha)
     return _sum(tail.log_tail), tail.shape * d_alpha - tail.hazard * d_x
+
+
+@functools.partial(jax.jit, static_argnames="underflows")
+def log_two_sided_tail_of_sigma(y: Array, alpha: Array, *, underflows: bool = False) -> Array:
+    """Return the same of X/sigma and y = x/sigma, with the derivative in alpha at fixed sigma."""
+    return _log_two_sided_tail_of_sigma(y, alpha, underflows)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _log_two_sided_tail_of_sigma(y: Array, alpha: Array, underflows: bool) -> Array:
+    return _log_two_sided_tail(_times_ratio(y, alpha), alpha, underflows)
+
+
+def _times_ratio(y: Array, alpha: Array) -> Array:
+    """Return x = y sigma/c, finite."""
+    return jnp.minimum(y * jnp.exp(log_ratio(alpha)), jnp.finfo(y.dtype).max)
+
+
+@_log_two_sided_tail_of_sigma.defjvp
+def _log_two_sided_tail_of_sigma_jvp(
+    underflows: bool, primals: Any, tangents: Any
+) -> tuple[Array, Array]:
+    (y, alpha), (d_y, d_alpha) = primals, tangents
+    x, largest = _times_ratio(y, alpha), jnp.finfo(y.dtype).max
+    tail = _tail(x, alpha)
+    value = _sum(tail.log_tail)
+    moved = tail.shape - jnp.minimum(tail.hazard * x, largest) * log_ratio_slope(alpha)
+    # where the tail's logarithm overflows, so do the parts, the first of which is the larger
+    moved = jnp.where(value == -jnp.inf, -largest, moved)
+    slope = jnp.minimum(tail.hazard * jnp.exp(log_ratio(alpha)), largest)
+    return value, moved * d_alpha - slope * d_y
 
 
 @jax.jit

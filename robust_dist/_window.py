@@ -9,8 +9,13 @@ exceeds that at the anchor by
 which is evaluated without subtracting one loss from another, so that a window far out in a tail
 keeps its digits. The mass is the integral of exp(-D), with Gauss-Legendre panels of equal width in
 v, t = sigma sinh(v): even steps near the anchor, even steps of log t further out.
+
+Where alpha and the anchor are so large that exp(w0) leaves the format, the law is a spike at the
+anchor: D = psi(u0) t to the last place, an exponential law whose mean 1/psi(u0) may be too small
+for the format though its logarithm is not. :func:`settle` sees every such law in a unit of its own.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._precision import exp_excess, gap_floor
+from robust_dist._precision import exp_excess, gap_floor, log_largest
 from robust_dist._standard import alpha_bound
 
 # Where a side is cut off: D, beyond which exp(-D) t is below the last place for every alpha >= 0.
@@ -27,6 +32,15 @@ _CUT = 80.0
 _NODES_PER_PANEL = {np.dtype(np.float32): 10, np.dtype(np.float64): 32}
 # parameters whose integrals are worked out together, to bound the memory
 AT_ONCE = 2048
+# the log of psi^2/psi' at the anchor from which on D bends too little to matter before exp(-D) = 0
+_SPIKE = 45.0
+# Seen from here, alpha = 2 is the exponential law, D = u0 t (1 + t/(2 u0)), t being some 1/u0; and
+# within 1/_FAR of 0 it is the uniform law.
+_FAR = {np.dtype(np.float32): 2.0**24, np.dtype(np.float64): 2.0**40}
+# the D below which a law is uniform
+_FLAT = 1e-20
+# the D beyond which nothing is left
+_NOTHING_BEYOND = 1e6
 
 
 class Bounds(NamedTuple):
@@ -46,8 +60,8 @@ class _Excess(NamedTuple):
     b: Array
     span: Array
     """b + u0^2"""
-    factor: Array
-    """exp(w0)"""
+    exponent: Array
+    """w0"""
 
 
 def _largest(dtype: np.dtype) -> float:
@@ -58,7 +72,8 @@ def _largest(dtype: np.dtype) -> float:
 @jax.custom_jvp
 def _log_growth(rise: Array, span: Array) -> Array:
     """Return log(1 + rise/span); of its derivatives no square of 1/span is an intermediate."""
-    return jnp.log1p(rise / span)
+    quotient = rise / span
+    return jnp.where(jnp.isinf(quotient), jnp.log(rise) - jnp.log(span), jnp.log1p(quotient))
 
 
 @_log_growth.defjvp
@@ -68,20 +83,35 @@ def _log_growth_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     return _log_growth(rise, span), d_rise * inverse - d_span * (rise * inverse / span)
 
 
+def _gap(alpha: Array, bound: float) -> Array:
+    """Return abs(alpha - 2), never 0, for an alpha that is taken for the bound beyond it."""
+    gap = jnp.abs(jnp.clip(alpha, -bound, bound) - 2)
+    # the floor is added, not chosen, so that the derivative in alpha stays that of the gap
+    return gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
+
+
+def _bent(rise: Array, span: Array) -> Array:
+    """Return span log(1 + rise/span), which is rise where the quotient might underflow."""
+    straight = rise < jnp.finfo(rise.dtype).eps * span
+    return jnp.where(straight, rise, span * _log_growth(rise, span))
+
+
 def _excess_constants(anchor: Array, alpha: Array) -> _Excess:
     bound = alpha_bound(anchor.dtype)
-    alpha = jnp.clip(alpha, -bound, bound)
     s = jnp.where(alpha < 2, -1, 1).astype(alpha.dtype)
-    gap = s * (alpha - 2)
-    # the floor is added, not chosen, so that the derivative of b in alpha stays s
-    b = gap + jnp.where(gap < gap_floor(alpha.dtype), gap_floor(alpha.dtype), 0)
-    square = anchor * anchor
-    factor = jnp.exp(0.5 * s * b * _log_growth(square, b))
-    return _Excess(s, 0.5 * alpha, b, b + square, factor)
+    b, square = _gap(alpha, bound), anchor * anchor
+    # far out the bound would show
+    exponent = 0.5 * s * _bent(square, _gap(alpha, float(jnp.finfo(alpha.dtype).max) / 16))
+    return _Excess(s, 0.5 * jnp.clip(alpha, -bound, bound), b, b + square, exponent)
 
 
-def excess(t: Array, anchor: Array, alpha: Array) -> Array:
-    """Return D at a distance t >= 0 from the anchor."""
+def _amplify(value: Array, exponent: Array) -> Array:
+    """Return value * exp(exponent), also where the exponential alone overflows, and 0 for 0."""
+    root = jnp.exp(jnp.minimum(0.5 * exponent, log_largest(value.dtype)))
+    return (root * value) * root
+
+
+def _excess(t: Array, anchor: Array, alpha: Array) -> Array:
     largest = _largest(t.dtype)
     anchor = jnp.minimum(anchor, largest)
     c = _excess_constants(anchor, alpha)
@@ -90,7 +120,8 @@ def excess(t: Array, anchor: Array, alpha: Array) -> Array:
     far_t = jnp.minimum(jnp.where(inside, largest, t), jnp.finfo(t.dtype).max)
     rise = near_t * (near_t + 2 * anchor)
     # beyond, where the square would overflow, q grows as t^2
-    log = _log_growth(rise, c.span) + 2 * jnp.log(far_t / largest)
+    beyond = 2 * jnp.log(far_t / largest)
+    log = _log_growth(rise, c.span) + beyond
     # q and (1 + q)^k apart, because b may vanish next to alpha = 2
     close = inside & (jnp.abs(c.k - 1) < 0.5)
     k, w = jnp.where(close, c.k, 1), jnp.where(close, (c.k - 1) * log, 0)
@@ -99,14 +130,39 @@ def excess(t: Array, anchor: Array, alpha: Array) -> Array:
     small = jnp.abs(z) < 0.5
     inner, outer = jnp.where(small, z, 0), jnp.where(small | close, 1, z)
     exprel = jnp.where(small, 1 + inner * exp_excess(inner), jnp.expm1(outer) / outer)
-    return c.factor * jnp.where(close, near, 0.5 * c.span * log * exprel)
+    far = 0.5 * (_bent(rise, c.span) + c.span * beyond) * exprel
+    return _amplify(jnp.where(close, near, far), c.exponent)
+
+
+@jax.custom_jvp
+def excess(t: Array, anchor: Array, alpha: Array) -> Array:
+    """Return D at a distance t >= 0 from the anchor."""
+    return _excess(t, anchor, alpha)
+
+
+@excess.defjvp
+def _excess_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    t, anchor, alpha = primals
+    value = excess(t, anchor, alpha)
+    largest = jnp.finfo(value.dtype).max
+
+    def partial(f: Callable[[Array], Array], x: Array) -> Array:
+        slope = jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+        # D rises with all three where it overflows; a finite number, so that 0 times it is 0
+        slope = jnp.where(jnp.isnan(slope) & ~jnp.isnan(value), largest, slope)
+        return jnp.clip(slope, -largest, largest)
+
+    in_t = partial(lambda t: _excess(t, anchor, alpha), t)
+    in_anchor = partial(lambda anchor: _excess(t, anchor, alpha), anchor)
+    in_alpha = partial(lambda alpha: _excess(t, anchor, alpha), alpha)
+    return value, in_t * tangents[0] + in_anchor * tangents[1] + in_alpha * tangents[2]
 
 
 def reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
     """Return the distance at which D reaches a level, inf where it never does; roughly."""
     anchor = jnp.minimum(anchor, _largest(anchor.dtype))
     c = _excess_constants(anchor, alpha)
-    step = 2 * level / (c.span * c.factor)  # q, to first order
+    step = 2 * level / (c.span * jnp.exp(c.exponent))  # q, to first order
     growth = c.k * step  # of (1 + q)^k = 1 + growth
     small = jnp.abs(growth) < 1e-4
     inside = growth > -1
@@ -117,6 +173,48 @@ def reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
     rise = jnp.where(jnp.isfinite(rise), rise, jnp.finfo(rise.dtype).max)
     t = rise / jnp.maximum(anchor + jnp.sqrt(anchor * anchor + rise), jnp.finfo(rise.dtype).tiny)
     return jnp.where(inside, t, jnp.inf)
+
+
+class Settled(NamedTuple):
+    """A window whose law has a scale that the format can hold, and the log of its unit."""
+
+    log_unit: Array
+    bounds: Bounds
+    alpha: Array
+
+
+def settle(bounds: Bounds, alpha: Array) -> Settled:
+    """Return the window as it is, but in a unit of its own where its law is tiny.
+
+    That is a spike, as the exponential law that it is, and the uniform law of a window hardly wider
+    than the smallest number. The unit may underflow, its logarithm does not.
+    """
+    far = _FAR[np.dtype(alpha.dtype)]
+    u0 = jnp.minimum(jnp.where(bounds.anchor > 0, bounds.anchor, 1), _largest(alpha.dtype))
+    c = _excess_constants(u0, alpha)
+    log_u0 = jnp.log(u0)
+    log_rate = log_u0 + c.exponent
+    # u0 psi'/psi is 1 + (alpha - 2) W
+    bending = 1 + jnp.where(c.s > 0, c.b * (u0 * (u0 / c.span)), 0)
+    spike = (bounds.anchor > 0) & (log_rate + log_u0 - jnp.log(bending) > _SPIKE)
+    longest = jnp.where(bounds.right > bounds.left, bounds.right, bounds.left)
+    flat = (longest > 0) & (longest < float(jnp.finfo(alpha.dtype).tiny) * far)
+    flat = flat & (excess(longest, bounds.anchor, alpha) < _FLAT)
+    log_unit = jnp.where(flat, jnp.log(jnp.where(flat, longest, 1)), -log_rate) + math.log(far)
+    settled = spike | flat
+    longest_kept = math.log(_NOTHING_BEYOND / far)
+
+    def in_unit(length: Array) -> Array:
+        positive = settled & (length > 0)
+        log_length = jnp.log(jnp.where(positive, length, 1)) - log_unit
+        return jnp.where(positive, jnp.exp(jnp.minimum(log_length, longest_kept)), length)
+
+    anchor = jnp.where(spike, far, bounds.anchor)
+    return Settled(
+        jnp.where(settled, log_unit, 0),
+        Bounds(jnp.where(flat, 0, anchor), in_unit(bounds.right), in_unit(bounds.left)),
+        jnp.where(settled, 2, alpha),
+    )
 
 
 class Side(NamedTuple):
@@ -158,7 +256,7 @@ def expectations(
     cut: Array | float = _CUT,
     panels: int = 8,
 ) -> tuple[Array, ...]:
-    """Return the mass, and the integrals of what g returns times exp(-D).
+    """Return the log of the mass, and the means of what g returns, under a settled window's law.
 
     ``g`` takes the signed distance from the anchor, D, the anchor and alpha, the parameters with
     two new last axes, for the side and the node.
@@ -170,11 +268,16 @@ def expectations(
     v = at.top * nodes
     t = at.t(v)
     above = excess(t, anchor, shape)
-    mass = weights * at.top * at.slope(v) * jnp.exp(-above)
+    mass = weights * jnp.cosh(v) * jnp.exp(-above)
     sign = jnp.asarray([1, -1], alpha.dtype)[:, None]
     # 0 * inf at nodes whose mass has vanished
     values = [jnp.where(mass == 0, 0, mass * part) for part in g(sign * t, above, anchor, shape)]
-    return tuple(jnp.sum(part, (-2, -1)) for part in (mass, *values))
+    # The sides' lengths in v come last, relative to the longer: products with a tiny one underflow.
+    reached = (at.sigma * at.top)[..., 0]
+    longer = jnp.max(reached, -1, keepdims=True)
+    share = reached / jnp.where(longer > 0, longer, 1)
+    total, *sums = (jnp.sum(share * jnp.sum(part, -1), -1) for part in (mass, *values))
+    return jnp.log(longer[..., 0]) + jnp.log(total), *(part / total for part in sums)
 
 
 def in_batches[T](f: Callable[..., T], *args: Array) -> T:
@@ -188,14 +291,14 @@ def in_batches[T](f: Callable[..., T], *args: Array) -> T:
 
 def log_mass(bounds: Bounds, alpha: Array) -> Array:
     """Return the log of the integral of exp(-D) over the window."""
-    arguments = jnp.broadcast_arrays(*bounds, alpha)
-    return in_batches(_log_mass, *arguments)
+    window = settle(bounds, alpha)
+    arguments = jnp.broadcast_arrays(*window.bounds, window.alpha)
+    return window.log_unit + in_batches(_log_mass, *arguments)
 
 
 @jax.custom_jvp
 def _log_mass(anchor: Array, right: Array, left: Array, alpha: Array) -> Array:
-    (mass,) = expectations(lambda *_: (), Bounds(anchor, right, left), alpha)
-    return jnp.log(mass)
+    return expectations(lambda *_: (), Bounds(anchor, right, left), alpha)[0]
 
 
 @_log_mass.defjvp
@@ -209,12 +312,12 @@ def _log_mass_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
         in_alpha = jax.jvp(lambda a: excess(t, u0, a), (a,), (jnp.ones_like(a),))[1]
         return in_anchor, in_alpha
 
-    mass, in_anchor, in_alpha = expectations(slopes, Bounds(anchor, right, left), alpha)
+    value, in_anchor, in_alpha = expectations(slopes, Bounds(anchor, right, left), alpha)
 
     def end(length: Array, tangent: Array) -> Array:
         within = length < reach(_CUT, *lax.stop_gradient((anchor, alpha)))
         at = jnp.where(within, length, 0)
-        return jnp.where(within, jnp.exp(-excess(at, anchor, alpha)) * tangent, 0)
+        return jnp.where(within, jnp.exp(-excess(at, anchor, alpha) - value) * tangent, 0)
 
     moved = end(right, d_right) + end(left, d_left) - in_anchor * d_anchor - in_alpha * d_alpha
-    return jnp.log(mass), moved / mass
+    return value, moved

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from robust_dist import _window_quantile
-from robust_dist._window import Bounds, excess, expectations, log_mass
+from robust_dist._window import Bounds, excess, expectations, log_mass, settle
 from robust_dist._window_quantile import Place, signed_quantile
 
 # alpha below which the moments of an open side are not computed: the mass that matters lies where
@@ -106,10 +106,11 @@ def quantile(q: Array, p: Parameters) -> Array:
     """Return the quantile at q, nan outside of [0, 1]."""
     law = _law(p)
     inside = (q > 0) & (q < 1)
+    window = settle(law.bounds, law.alpha)
     distance = signed_quantile(
-        jnp.where(inside, q, 0.5), *jnp.broadcast_arrays(*law.bounds, law.alpha)
+        jnp.where(inside, q, 0.5), *jnp.broadcast_arrays(*window.bounds, window.alpha)
     )
-    value = law.origin + law.scale * distance
+    value = law.origin + law.scale * (jnp.exp(window.log_unit) * distance)
     # rounding may lead out of the window
     value = jnp.where(value < p.low, p.low, jnp.where(value > p.high, p.high, value))
     end = jnp.where(q == 0, p.low, jnp.where(q == 1, p.high, jnp.nan))
@@ -130,13 +131,13 @@ def mean_and_variance(p: Parameters) -> tuple[Array, Array]:
     # far out x^2 outgrows the density for long when alpha is near 0
     least = _LEAST_ALPHA[np.dtype(law.alpha.dtype)]
     cut = 80 + 24 / jnp.maximum(jnp.where(law.alpha > 0, law.alpha, 1), least)
-    mass, first, second = expectations(
-        lambda x, *_: (x, x * x), law.bounds, law.alpha, cut[..., None, None], panels=32
+    window = settle(law.bounds, law.alpha)
+    _, mean, square = expectations(
+        lambda x, *_: (x, x * x), window.bounds, window.alpha, cut[..., None, None], panels=32
     )
     # nothing cancels: the anchor is the mode, and a unimodal law's lies within sqrt(3) standard
     # deviations of the mean
-    mean = first / mass
-    variance = second / mass - mean * mean
+    variance = square - mean * mean
     right, left = jnp.isinf(law.bounds.right), jnp.isinf(law.bounds.left)
     cauchy = law.alpha == 0
     mean = jnp.where(cauchy & right, jnp.inf, jnp.where(cauchy & left, -jnp.inf, mean))
@@ -144,12 +145,14 @@ def mean_and_variance(p: Parameters) -> tuple[Array, Array]:
     unknown = cauchy & right & left
     unknown = unknown | ((right | left) & (law.alpha > 0) & (law.alpha < least))
     mean, variance = (jnp.where(unknown, jnp.nan, part) for part in (mean, variance))
-    return law.origin + law.scale * mean, law.scale**2 * variance
+    unit = law.scale * jnp.exp(window.log_unit)
+    return law.origin + unit * mean, unit**2 * variance
 
 
 @jax.jit
 def entropy(p: Parameters) -> Array:
     """Return the differential entropy in nats."""
     law = _law(p)
-    mass, loss = expectations(lambda _, above, *rest: (above,), law.bounds, law.alpha)
-    return jnp.log(law.scale * mass) + loss / mass
+    window = settle(law.bounds, law.alpha)
+    size, loss = expectations(lambda _, above, *rest: (above,), window.bounds, window.alpha)
+    return jnp.log(law.scale) + window.log_unit + size + loss

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from robust_dist._arguments import check_real
 from robust_dist._precision import (
     Pair,
     divide,
@@ -33,6 +34,7 @@ from robust_dist._precision import (
     gap,
     gap_floor,
     log1p_pair,
+    log_largest,
     multiply,
     promote_inexact,
     scale_power_of_two,
@@ -334,7 +336,9 @@ def _rho_alpha_outer(log: Array, z: Array, k: Array, *, s: Array) -> Array:
     """Return d rho/d alpha where abs(z) and b are large enough for the closed form."""
     inverse = 1 / k
     inside = inverse * (inverse + jnp.expm1(-log)) + (1 - inverse) * _log_excess(log)
-    return 0.5 * s * (jnp.exp(z) * inside - inverse * inverse)
+    # exp(z) overflows where its product with what is inside does not
+    root = jnp.exp(jnp.minimum(0.5 * z, log_largest(z.dtype)))
+    return 0.5 * s * ((root * inside) * root - inverse * inverse)
 
 
 def _rho_alpha_plain(x: Array, alpha: Array, scale: Array) -> Array:
@@ -431,6 +435,7 @@ def rho(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
     ----------
     Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 8.
     """
+    check_real(x=x, alpha=alpha, scale=scale)
     return _rho(*promote_inexact(x, alpha, scale))
 
 
@@ -457,6 +462,7 @@ def psi(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
     ----------
     Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10.
     """
+    check_real(x=x, alpha=alpha, scale=scale)
     return _psi(*promote_inexact(x, alpha, scale))
 
 
@@ -485,4 +491,5 @@ def weight(x: ArrayLike, alpha: ArrayLike, scale: ArrayLike = 1.0) -> Array:
     ----------
     Jonathan T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 10 and sec. 2.
     """
+    check_real(x=x, alpha=alpha, scale=scale)
     return _weight(*promote_inexact(x, alpha, scale))

@@ -27,6 +27,8 @@ from numpyro.distributions import Distribution, ExpandedDistribution, MaskedDist
 from numpyro.infer.util import compute_log_probs
 from numpyro.primitives import Messenger
 
+from robust_dist._arguments import check_real, shown
+
 __all__ = ["compensated", "mean_log_density"]
 
 CHUNKS = 64
@@ -87,6 +89,7 @@ class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in 
     def __init__(
         self, fn: Callable[..., Any] | None = None, centre: float = 0.0, *, sharded: bool = False
     ) -> None:
+        check_real(centre=centre)
         self.centre, self.sharded = float(centre), sharded
         super().__init__(fn)
 
@@ -133,6 +136,10 @@ def mean_log_density(
     ----------
     As for :class:`compensated`.
     """
+    if not callable(model):
+        raise TypeError(f"model must be a NumPyro model, not {shown(model)}")
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params must map names of sites to values, not {shown(params)}")
     densities, trace = compute_log_probs(model, args, kwargs, dict(params), sum_log_prob=False)
     total = weight = 0.0
     for name, density in densities.items():

@@ -17,6 +17,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from robust_dist._alpha_table import SingularTable, slope, value
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist._tables import log_normalizer as _table
 
@@ -61,4 +62,5 @@ def log_normalizer(alpha: ArrayLike) -> Array:
     J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019, eq. 17 and appendix C; the
     expansion at alpha = 2 and the tables are this package's own.
     """
+    check_real(alpha=alpha)
     return value(TABLE, *promote_inexact(alpha))

@@ -20,6 +20,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from robust_dist._alpha_table import SingularTable, slope, value
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist._tables import orthogonal as _table
 
@@ -69,6 +70,7 @@ def orthogonal_scale(alpha: ArrayLike, scale: ArrayLike) -> Array:
     D. R. Cox and N. Reid, Parameter Orthogonality and Approximate Conditional Inference, J. R.
     Statist. Soc. B 49, 1987; H is this package's own.
     """
+    check_real(alpha=alpha, scale=scale)
     alpha, scale = promote_inexact(alpha, scale)
     return scale * jnp.exp(log_ratio(alpha))
 
@@ -93,5 +95,6 @@ def scale_from_orthogonal(alpha: ArrayLike, sigma: ArrayLike) -> Array:
     ----------
     As for :func:`orthogonal_scale`.
     """
+    check_real(alpha=alpha, sigma=sigma)
     alpha, sigma = promote_inexact(alpha, sigma)
     return sigma * jnp.exp(-log_ratio(alpha))

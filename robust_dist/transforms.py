@@ -24,6 +24,7 @@ from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform
 from scipy.fft import dct
 
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 
 __all__ = ["CDF97", "DCT", "ScaledYUV"]
@@ -77,6 +78,7 @@ class _VolumePreserving(Transform):
     codomain = domain
 
     def log_abs_det_jacobian(self, x: ArrayLike, y: ArrayLike, intermediates: Any = None) -> Array:
+        check_real(x=x)
         (x,) = promote_inexact(x)
         return jnp.zeros(jnp.shape(x)[: x.ndim - self._event_dim], x.dtype)
 
@@ -92,6 +94,7 @@ class _VolumePreserving(Transform):
         """Raise a ValueError for an event that cannot be transformed."""
 
     def _promoted(self, x: ArrayLike) -> Array:
+        check_real(x=x)
         (x,) = promote_inexact(x)
         self.forward_shape(x.shape)
         return x

@@ -303,3 +303,23 @@ def test_orthogonal_scale_carries_over(x64):
 
     for a, b in zip(*(jax.value_and_grad(f)(2.0) for f in (value, plain)), strict=True):
         np.testing.assert_allclose(a, b, 1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0, 10.0, np.inf])
+def test_interval_bounds_in_the_wrong_order_give_nan(alpha, dtype):
+    """Infinite ones as well; a bound that a flag leaves out of account has no order."""
+    law = GeneralRobust(np.asarray(alpha, dtype))
+    ends = np.array([-np.inf, -1e10, -40, 0, 1e-8, 5, 1e3, np.inf], dtype)
+    low, high = (axis.ravel() for axis in np.meshgrid(ends, ends))
+    bounds = np.stack([low, high], -1)
+    value = IntervalCensored(law, False, False).log_prob(bounds)
+    np.testing.assert_array_equal(np.isnan(value), low > high)
+    assert not np.isnan(IntervalCensored(law, True, False).log_prob(bounds)).any()
+
+
+def test_gradient_of_an_interval_is_a_number_where_the_density_overflows(dtype):
+    """The branch that integrates the density is not taken, and must not be heard of."""
+    law = GeneralRobust(np.asarray(np.inf, dtype))
+    bounds = jnp.asarray([[-1e10, 5.0], [-1e3, 1e-8], [-40.0, 0.0], [0.0, 1e3]], dtype)
+    slope = jax.vmap(jax.grad(IntervalCensored(law, False, False).log_prob))(bounds)
+    assert not jnp.isnan(slope).any()

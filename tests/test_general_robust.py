@@ -363,7 +363,7 @@ def test_typed_and_legacy_keys_agree(dtype):
 
 @pytest.mark.parametrize("key", [None, 3, np.zeros(3)])
 def test_what_is_no_key_is_refused(key):
-    with pytest.raises(AssertionError):
+    with pytest.raises(TypeError, match="key must be a JAX PRNG key"):
         GeneralRobust(1.0).sample(key)
 
 

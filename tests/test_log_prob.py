@@ -345,3 +345,28 @@ def test_the_logarithm_changes_its_exponent_without_a_step(dtype):
     value = np.asarray(density(x, alpha, np.array(0.3, dtype)), float)
     # a step would be that of log 2; along the grid the density changes by 0.006 and less
     assert np.ptp(value, axis=1).max() < 0.01
+
+
+def test_slope_in_alpha_is_minus_infinity_where_the_loss_overflows(dtype):
+    """Of either kind of scale; where it does not, it is a number."""
+    alpha = np.asarray([1e4, 1e6, 1e12, 1e30, np.finfo(dtype).max, math.inf], dtype)
+    x = np.asarray([0.0, 1.0, 3.0, 1e3, 1e10, 1e18], dtype)[:, None]
+    for law in (GeneralRobust, GeneralRobust.with_orthogonal_scale):
+        slope = jnp.vectorize(jax.grad(lambda a, x, law=law: law(a).log_prob(x)))(alpha, x)
+        assert jnp.isfinite(slope[:3]).all()
+        np.testing.assert_array_equal(slope[3:], -math.inf)
+
+
+def test_a_density_near_overflow_is_a_number(x64):
+    """Nothing in between overflows where log p does not."""
+    for alpha in (1e6, 1e10, 1e30, math.inf):
+        x = 37.5
+        with mpmath.workdps(30):
+            half = mpmath.mpf(x) ** 2 / 2
+            b = mpmath.mpf(alpha) - 2
+            expected = (
+                -mpmath.exp(half)
+                if alpha == math.inf
+                else -b / alpha * mpmath.expm1(mpmath.mpf(alpha) / 2 * mpmath.log1p(2 * half / b))
+            )
+        np.testing.assert_allclose(GeneralRobust(alpha).log_prob(x), float(expected), 1e-11)

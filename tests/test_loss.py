@@ -274,3 +274,27 @@ def test_no_intermediate_nan():
         some = [jnp.asarray(axis[finite]) for axis in grid]
         with jax.debug_nans(True):
             jax.vmap(jax.hessian(rho, (0, 1, 2)))(*some)
+
+
+@pytest.mark.parametrize(("alpha", "x"), [(1e8, 38.0), (-1e8, 38.0), (1e6, 37.8), (1e12, 38.5)])
+def test_slope_in_alpha_where_the_loss_overflows(alpha, x, x64):
+    """The loss is no number there, but its derivative in alpha may be one; mpmath's quadrature."""
+    with mpmath.workdps(40):
+        b, k = abs(mpmath.mpf(alpha) - 2), mpmath.mpf(alpha) / 2
+        end = mpmath.log1p(mpmath.mpf(x) ** 2 / b)
+
+        def excess(u):
+            return mpmath.exp(k * u) * (u + mpmath.expm1(-u))
+
+        truth = b / 4 * mpmath.quad(excess, mpmath.linspace(0, end, 40))
+    assert jnp.isinf(rho(x, alpha)) == (alpha > 0)
+    np.testing.assert_allclose(jax.grad(rho, 1)(x, alpha), float(truth), 1e-9)
+
+
+def test_slope_in_alpha_is_never_nan_nor_negative(dtype):
+    """D rho/d alpha is the integral of a positive function; it overflows to inf."""
+    far = {"float32": [12.0, 13.5, 14.0], "float64": [36.0, 37.7, 38.0, 39.0]}[str(dtype)]
+    x = np.asarray([0.0, 1.0, *far, 1e3, 1e10, 1e18], dtype)[:, None]
+    alpha = np.asarray([3.0, 100.0, 1e4, 1e6, 1e8, 1e12, 1e18, 1e30, math.inf], dtype)
+    slope = jnp.vectorize(jax.grad(rho, 1))(x, alpha)
+    assert (slope >= 0).all()

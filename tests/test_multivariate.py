@@ -266,3 +266,13 @@ def test_far_away_and_near_zero_alpha(dtype):
     assert jnp.isfinite(value)
     assert jnp.isfinite(slope).all()
     assert jnp.isnan(make(dtype, 1e-5).log_prob(LOC.astype(dtype)))
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_one_row_under_many_alphas(dimension):
+    """Value and batch broadcast against each other, whichever parameter carries the batch."""
+    alpha, tril = np.array([0.5, 1.0, 2.5]), np.eye(dimension)
+    value = np.full(dimension, 0.3)
+    together = MultivariateGeneralRobust(alpha, 0.0, tril).log_prob(value)
+    apart = [MultivariateGeneralRobust(a, 0.0, tril).log_prob(value) for a in alpha]
+    np.testing.assert_allclose(together, apart, rtol=1e-6)

@@ -23,6 +23,7 @@ from robust_dist import (
     rho,
     weight,
 )
+from robust_dist._errors import InputError
 from robust_dist.optimize import (
     alpha_schedule,
     anneal,
@@ -422,3 +423,44 @@ def test_names_of_sites(dtype):
     found = started(orthogonal, init_to_robust(x, y, alpha=None), x, y)
     np.testing.assert_allclose(found["sigma"], orthogonal_scale(1.0, c), rtol=1e-6)
     assert abs(found["alpha"] - 1) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda x, y: irls(x, y, 1.0, 0.2),
+        lambda x, y: irls(x, y, "ml", "ml"),
+        lambda x, y: anneal(x, y, 0.0, 0.2),
+        least_absolute,
+        init_to_robust,
+    ],
+)
+@pytest.mark.parametrize("integers", [True, False])
+def test_data_that_single_precision_rounds_away_are_refused(fit, integers):
+    """Time stamps, in x or in y, and powers of years: an error that says the mend, which works."""
+    rng = np.random.default_rng(0)
+    time = 1_690_000_123 + np.arange(50) * 3
+    time = time if integers else time + 0.5
+    years = np.arange(1981, 2031)
+    y = 0.4 * (time - time[0]) + rng.standard_normal(50)
+    one = np.ones(50)
+    with jax.enable_x64(False):
+        for x, response in (
+            (np.column_stack([one, time]), y),
+            (np.column_stack([one, years, years**2]), y),
+            (one[:, None], time),
+        ):
+            with pytest.raises(InputError, match="subtract a number near its mean"):
+                fit(x, response)
+        fit(np.column_stack([one, time - time[0]]), y)
+        fit(np.column_stack([one, years]), y)
+        fit(np.column_stack([one, one, years - 2005]), y)
+
+
+def test_a_design_a_little_off_its_centre_is_told_from_the_constant_in_many_rows():
+    """The cutoff of singular values does not grow with the rows; three standard errors' width."""
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.ones(100_000), rng.normal(300, 1, 100_000)]).astype(np.float32)
+    y = (x[:, 1].astype(float) - 300) * 2 + rng.standard_normal(100_000)
+    slope = irls(x, y.astype(np.float32), 2.0, 1.0).coefficients[1]
+    assert abs(float(slope) - 2) < 0.02

@@ -20,6 +20,8 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.distributions.batch_util import vmap_over
 from numpyro.infer import MCMC, NUTS
+from numpyro.infer.reparam import LocScaleReparam
+from numpyro.infer.util import log_density
 
 from robust_dist import GeneralRobust, scale_from_orthogonal
 from robust_dist._precompute.exact import log_normalizer_derivatives, loss_jet
@@ -325,3 +327,35 @@ def test_posterior_of_normal_data_crosses_two(dtype):
     assert 0.05 < share < 0.95
     # orthogonality shows as uncorrelated draws; (alpha, c) has 0.8
     assert abs(np.corrcoef(draws["alpha"], np.log(draws["sigma"]))[0, 1]) < 0.35
+
+
+@pytest.mark.parametrize("centered", [0.0, 0.4])
+def test_locscale_reparam_is_the_same_model(centered):
+    """NumPyro makes the decentred law by the names loc and scale; density and map agree."""
+    alpha, loc, sigma, z = 0.8, 0.5, 0.7, 0.3
+
+    def model():
+        numpyro.sample("x", Orthogonal(alpha, loc, sigma))
+
+    config = {"x": LocScaleReparam(centered, shape_params=["alpha"])}
+    moved = numpyro.handlers.reparam(model, config=config)
+    density, trace = log_density(moved, (), {}, {"x_decentered": z})
+    scale = scale_from_orthogonal(alpha, sigma)
+    x = trace["x"]["value"]
+    expected = Orthogonal(alpha, loc, sigma).log_prob(x) + (1 - centered) * jnp.log(scale)
+    np.testing.assert_allclose(x, loc + scale ** (1 - centered) * (z - centered * loc), rtol=1e-6)
+    np.testing.assert_allclose(density, expected, rtol=1e-5)
+
+
+def test_scale_in_place_of_sigma():
+    law = type(Orthogonal(1.0))(0.8, 1.0, scale=2.0)
+    np.testing.assert_allclose(law.scale, 2.0, rtol=1e-6)
+    with pytest.raises(TypeError, match="sigma or scale, not both"):
+        type(law)(0.8, 1.0, 2.0, scale=2.0)
+
+
+def test_tails_move_with_alpha_downwards_where_they_overflow(dtype):
+    """Log P(X > x) is -inf there, and its derivative in alpha at fixed sigma no number but -inf."""
+    alpha = jnp.asarray([100.0, 1e6, 1e30, math.inf], dtype)
+    slope = jax.vmap(jax.grad(lambda a, x: Orthogonal(a).log_sf(x)), (0, None))
+    assert (slope(alpha, jnp.asarray(1e10, dtype)) < -1e30).all()

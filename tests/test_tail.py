@@ -4,12 +4,15 @@ The references are 25-digit values at exact floats (``tests/reference``, whose h
 command that made them). Bounds are issue B's bars unless a comment says otherwise.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 
-from robust_dist import GeneralRobust
+from robust_dist import AsymmetricGeneralRobust, GeneralRobust, log_normalizer
 
 
 def representable(table, dtype, *inputs, value=None):
@@ -267,3 +270,44 @@ def test_draws_are_the_quantiles_of_uniforms(dtype):
     error = (jnp.abs(d.icdf(p) - x) / (1 + jnp.abs(x)))[keep]
     # the table's own error, largest at alpha near 2; in float32 that of p
     assert float(error.max()) < {"float64": 1e-7, "float32": 1e-5}[str(dtype)]
+
+
+def test_quantile_rises_infinitely_fast_at_the_smallest_probabilities(dtype):
+    """1/p overflows there; the derivatives in all else are numbers."""
+    tiny = np.finfo(dtype).tiny
+    alpha, q = np.asarray([0.0, 0.3, 1.0], dtype), np.asarray([tiny, 100 * tiny], dtype)[:, None]
+    laws = {
+        "plain": lambda a, scale: GeneralRobust(a, 0.0, scale),
+        "orthogonal": lambda a, scale: GeneralRobust.with_orthogonal_scale(a, 0.0, scale),
+        "asymmetric": lambda a, scale: AsymmetricGeneralRobust(a, 0.0, scale, 3 * scale),
+    }
+    for name, law in laws.items():
+        slopes = jnp.vectorize(
+            lambda a, s, q, law=law: jax.grad(lambda *p: law(p[0], p[1]).icdf(p[2]), (0, 1, 2))(
+                a, s, q
+            )
+        )(alpha, np.ones_like(alpha), q)
+        assert (slopes[2] > 1e30).all(), name
+        assert np.isfinite(np.asarray(slopes[1])).all(), name
+        assert not np.isnan(np.asarray(slopes[0])).any(), name
+
+
+def test_moments_near_alpha_zero(dtype):
+    """E abs(x) grows like 1/sqrt(alpha), and the variance overflows, down to the smallest alpha.
+
+    With l = log(1 + x^2/(2 - alpha)) x dx = (1 - alpha/2) e^l dl, and rho is closed in l; the
+    integral over l is Simpson's.
+    """
+    alpha = np.asarray([np.finfo(dtype).tiny, 1e-30, 1e-12, 1e-6, 1e-3], dtype)
+    law = GeneralRobust(alpha)
+    mean_abs = np.asarray(law.mean_absolute_deviation(), float)
+    np.testing.assert_array_equal(law.variance[:3], math.inf)
+    rtol = {"float64": 5e-8, "float32": 1e-3}[str(dtype)]
+    for index in (2, 3, 4):
+        a = float(alpha[index])
+        log = np.linspace(0, 20 / math.sqrt(a) + 100, 400_001)
+        weight = (1 - a / 2) * np.exp(log - (2 - a) / a * np.expm1(a / 2 * log))
+        total = 2 * scipy.integrate.simpson(weight, x=log) / math.exp(log_normalizer(a))
+        np.testing.assert_allclose(mean_abs[index], total, rtol)
+    limit = np.sqrt(2 / np.pi / alpha[:2].astype(float))
+    np.testing.assert_allclose(mean_abs[:2], limit, rtol)

@@ -395,3 +395,121 @@ def test_negative_alpha_is_inferred():
         low, high = np.quantile(draws["alpha"], [0.025, 0.975])
         assert low < alpha < high
         assert numpyro.diagnostics.split_gelman_rubin(draws["alpha"]) < 1.03
+
+
+# (alpha, low, high): the loss rises so steeply from the near end that its factor leaves the format
+SPIKES = [
+    (alpha, *window)
+    for alpha in (100.0, 1e3, 1e6, 1e30, math.inf)
+    for window in ((100.0, 101.0), (1e3, 1e3 + 1), (1e6, 2e6), (-2e6, -1e6), (40.0, 1e3))
+]
+
+
+def log_rate(alpha, near):
+    """Return log psi at the near end, which is the log density there; mpmath."""
+    u = mpmath.mpf(near)
+    if alpha == math.inf:
+        return mpmath.log(u) + u**2 / 2
+    a = mpmath.mpf(alpha)
+    return mpmath.log(u) + (a / 2 - 1) * mpmath.log1p(u**2 / (a - 2))
+
+
+def test_a_spike_is_an_exponential_law_at_the_near_end(dtype):
+    """Density, both tails, quantiles, moments, entropy and draws, against log psi in mpmath.
+
+    The law's width exp(-log psi) may be no number; all that is seen of it are logarithms.
+    """
+    alpha, low, high = (np.asarray(column, dtype) for column in zip(*SPIKES, strict=True))
+    near = np.where(low > 0, low, high)
+    with mpmath.workdps(40):
+        rate = [log_rate(float(a), abs(float(u))) for a, u in zip(alpha, near, strict=True)]
+    rate = np.array([float(value) for value in rate])
+    rtol = 50 * np.finfo(dtype).eps
+
+    @jax.jit
+    def surface(alpha, low, high, near):
+        d = law_of([alpha, 0.0, 1.0, low, high])
+        middle = 0.5 * (low + high)
+        q = jnp.asarray([[0.3], [0.99]], dtype)
+        return (
+            d.log_prob(jnp.stack([near, middle])),
+            jnp.stack([d.log_cdf(middle), d.log_sf(middle)]),
+            jnp.stack([d.mean, *d.icdf(q), *d.sample(jax.random.key(0), (20,))]),
+            d.variance,
+            d.entropy(),
+        )
+
+    log_prob, log_tails, points, variance, entropy = surface(alpha, low, high, near)
+    np.testing.assert_allclose(log_prob[0], rate, rtol)
+    assert (log_prob[1] < -1e4).all()
+    beyond, within = np.where(low > 0, log_tails[::-1], log_tails)
+    assert (beyond < -1e4).all()
+    np.testing.assert_array_equal(within, 0)
+    np.testing.assert_array_equal(points, np.broadcast_to(near, points.shape))
+    np.testing.assert_allclose(variance, np.exp(-2 * rate).astype(dtype), rtol=1e-2, atol=1e-36)
+    np.testing.assert_allclose(entropy, 1 - rate, rtol)
+
+
+@pytest.mark.slow
+def test_derivatives_of_a_spike_are_numbers_or_signed_infinities(dtype):
+    """At the near end log p = log psi(near): the slope in alpha and the scale is that of log psi.
+
+    In x and the near end it overflows: the density falls from the end, and rises as the end moves.
+    """
+    alpha, low, high = (np.asarray(column, dtype) for column in zip(*SPIKES, strict=True))
+    near = np.where(low > 0, low, high)
+
+    @jax.jit
+    @jax.vmap
+    def slopes(alpha, low, high, x):
+        def value(alpha, loc, scale, low, high, x):
+            return law_of([alpha, loc, scale, low, high]).log_prob(x)
+
+        zero, one = jnp.zeros_like(x), jnp.ones_like(x)
+        at = (alpha, zero, one, low, high, x)
+        return jax.grad(value, range(6))(*at), jax.hessian(value, range(6))(*at)
+
+    gradient, hessian = slopes(alpha, low, high, near)
+    for part in jax.tree.leaves((gradient, hessian)):
+        assert not jnp.isnan(part).any()
+    in_alpha, _, in_scale, in_low, in_high, in_x = (np.asarray(part) for part in gradient)
+    right = low > 0
+    assert (np.where(right, -in_x, in_x) > 1e30).all()
+    assert (np.where(right, in_low, -in_high) > 1e30).all()
+    size, finite = np.abs(near.astype(float)), alpha < 1e10
+    y = size[finite] ** 2 / (alpha[finite].astype(float) - 2)
+    expected = 0.5 * (np.log1p(y) - y / (1 + y))
+    np.testing.assert_allclose(in_alpha[finite], expected, rtol=2e-2, atol=1e-6)
+    # -u psi'/psi, less 1 for log c
+    gap = np.minimum(alpha.astype(float), 1e200) - 2
+    bending = gap * (size**2 / (gap + size**2))
+    np.testing.assert_allclose(in_scale, -2 - bending, 1e-4)
+
+
+def test_half_lines_far_out(dtype):
+    """Of any alpha: the law beyond -30 at infinity, and both tails where they overflow."""
+    infinity = np.asarray(math.inf, dtype)
+    d = law_of([infinity, 0.0, 1.0, -math.inf, np.asarray(-30.0, dtype)])
+    expected = 450 + math.log(30)
+    np.testing.assert_allclose(d.log_prob(np.asarray(-30.0, dtype)), expected, rtol=1e-6)
+    assert d.mean == d.sample(jax.random.key(1)) == -30
+    alpha = np.asarray([100.0, 1e6, math.inf], dtype)
+    line = law_of([alpha, 0.0, 1.0, -math.inf, math.inf])
+    far = np.asarray(1e5, dtype)
+    np.testing.assert_array_equal(line.log_sf(far), -math.inf)
+    np.testing.assert_array_equal(line.log_cdf(-far), -math.inf)
+    np.testing.assert_array_equal(line.log_cdf(far), 0)
+
+
+@pytest.mark.parametrize("alpha", [-2.0, 0.5, 2.5, math.inf])
+def test_a_window_hardly_wider_than_the_smallest_number_is_uniform(alpha, dtype):
+    """No node of a quadrature is a number there, but the law is."""
+    width = np.finfo(dtype).tiny * dtype.type(64)
+    d = law_of([np.asarray(alpha, dtype), 0.0, 1.0, np.zeros((), dtype), width])
+    share = np.asarray([0.25, 0.5, 0.75], dtype)
+    rtol = {"float64": 1e-9, "float32": 1e-4}[str(dtype)]
+    np.testing.assert_allclose(d.icdf(share) / width, share, rtol)
+    np.testing.assert_allclose(d.cdf(share * width), share, rtol)
+    np.testing.assert_allclose(d.log_prob(share * width), -math.log(float(width)), rtol)
+    np.testing.assert_allclose(d.entropy(), math.log(float(width)), rtol)
+    np.testing.assert_allclose(d.mean / width, 0.5, 1e-2)

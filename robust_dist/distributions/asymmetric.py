@@ -7,13 +7,14 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import is_prng_key
 
+from robust_dist._arguments import check_real
 from robust_dist._draw import draw_two_piece, log_tail_of_side
 from robust_dist._moments import absolute_moment, mean_loss
 from robust_dist._precision import promote_inexact
 from robust_dist._standard import log_density
 from robust_dist._tail import log_two_sided_tail, two_sided_quantile
+from robust_dist.distributions._family import prng_key, refuse_negative
 from robust_dist.normalizer import log_normalizer
 
 
@@ -79,12 +80,18 @@ class AsymmetricGeneralRobust(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
+        check_real(alpha=alpha, loc=loc, scale_left=scale_left, scale_right=scale_right)
         parameters = (alpha, loc, scale_left, scale_right)
         batch_shape = lax.broadcast_shapes(*map(jnp.shape, parameters))
         self.alpha, self.loc, self.scale_left, self.scale_right = promote_shapes(
             *parameters, shape=batch_shape
         )
         super().__init__(batch_shape, validate_args=validate_args)
+
+    def validate_args(self, strict: bool = True) -> None:
+        """Raise a ValueError for bad parameters; see the class."""
+        refuse_negative(type(self).__name__, self.alpha)
+        super().validate_args(strict)
 
     def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
         """Return alpha, loc, both scales and values in one floating dtype.
@@ -137,8 +144,7 @@ class AsymmetricGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
-        assert key is not None
-        assert is_prng_key(key)
+        key = prng_key(key)
         alpha, loc, left, right = self._parameters()
         shape = (*sample_shape, *self.batch_shape)
         x = draw_two_piece(key, shape, alpha, self._share(left, right))

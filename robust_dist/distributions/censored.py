@@ -96,8 +96,9 @@ class _Core(NamedTuple):
         log_share = jnp.where(empty, -1, beyond - jnp.where(empty, 0, tail))
         narrow = ~(log_share < math.log1p(-_NARROW))
         difference = tail + jnp.log1p(-jnp.exp(jnp.where(narrow, -1, log_share)))
-        width = jnp.where(narrow & asked, high - low, 1)
-        return jnp.where(narrow, _log_integral(law, low, width, centre), difference)
+        integrated = narrow & asked
+        width, start = jnp.where(integrated, high - low, 1), jnp.where(integrated, low, centre)
+        return jnp.where(narrow, _log_integral(law, start, width, centre), difference)
 
 
 def _log_integral(law: Any, low: Array, width: Array, bend: Array) -> Array:
@@ -295,8 +296,9 @@ class IntervalCensored(dist.IntervalCensoredDistribution):
         either = jnp.logaddexp(jnp.where(outside, below, 0), jnp.where(outside, above, 0))
         between = core.log_between(low, high, closed)
         density = self.base_dist.log_prob(jnp.where(point, low, core.data_centre))
+        reversed_bounds = (inside | outside) & (low > high)
         return jnp.select(
-            [outside, point, closed, left & right, left],
-            [either, density, between, jnp.zeros_like(between), below],
+            [reversed_bounds, outside, point, closed, left & right, left],
+            [jnp.nan, either, density, between, 0, below],
             above,
         )

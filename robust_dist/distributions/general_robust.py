@@ -8,13 +8,14 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import is_prng_key
 
+from robust_dist._arguments import check_real
 from robust_dist._draw import draw
 from robust_dist._moments import absolute_moment, mean_loss
 from robust_dist._precision import promote_inexact
 from robust_dist._standard import log_density
 from robust_dist._tail import log_two_sided_tail, two_sided_quantile
+from robust_dist.distributions._family import prng_key, refuse_negative
 from robust_dist.normalizer import log_normalizer
 
 
@@ -83,9 +84,15 @@ class GeneralRobust(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
+        check_real(alpha=alpha, loc=loc, scale=scale)
         batch_shape = lax.broadcast_shapes(jnp.shape(alpha), jnp.shape(loc), jnp.shape(scale))
         self.alpha, self.loc, self.scale = promote_shapes(alpha, loc, scale, shape=batch_shape)
         super().__init__(batch_shape, validate_args=validate_args)
+
+    def validate_args(self, strict: bool = True) -> None:
+        """Raise a ValueError for bad parameters; see the class."""
+        refuse_negative(type(self).__name__, self.alpha)
+        super().validate_args(strict)
 
     @staticmethod
     def with_orthogonal_scale(
@@ -126,6 +133,7 @@ class GeneralRobust(Distribution):
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
         """Return the log density at value, of the broadcast shape of value and batch_shape."""
+        check_real(value=value)
         return log_density(value, self.alpha, self.loc, self.scale)
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
@@ -147,8 +155,7 @@ class GeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
-        assert key is not None
-        assert is_prng_key(key)
+        key = prng_key(key)
         alpha, loc, scale = self._parameters()
         return loc + scale * draw(key, (*sample_shape, *self.batch_shape), alpha)
 
@@ -185,14 +192,20 @@ class GeneralRobust(Distribution):
         alpha, _, scale = self._parameters()
         return jnp.broadcast_to(scale * absolute_moment(1, alpha), self.batch_shape)
 
+    _log_two_sided_tail = staticmethod(log_two_sided_tail)
+
+    def _standardised(self, value: ArrayLike) -> tuple[Array, Array]:
+        """Return alpha, and value in the unit of ``_log_two_sided_tail``."""
+        alpha, loc, scale, value = self._parameters(value)
+        return alpha, (value - loc) / scale
+
     def _log_tail(self, value: ArrayLike, underflows: bool = False) -> tuple[Array, Array]:
         """Return whether value lies below loc, and log P of a distance from loc larger than its."""
-        alpha, loc, scale, value = self._parameters(value)
-        z = (value - loc) / scale
+        alpha, z = self._standardised(value)
         below = z < 0
         distance = jnp.where(below, -z, z)
         bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
-        log_tail = log_two_sided_tail(bounded, alpha, underflows=underflows)
+        log_tail = self._log_two_sided_tail(bounded, alpha, underflows=underflows)
         return below, jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
 
     def cdf(self, value: ArrayLike) -> Array:
@@ -224,7 +237,8 @@ class GeneralRobust(Distribution):
         derivatives in q, alpha, loc and scale by the implicit function.
         """
         alpha, loc, scale, q = self._parameters(q)
-        lower = jnp.minimum(q, 1 - q)
+        # chosen, for the derivative of a minimum is multiplied by 0 where it is infinite
+        lower = jnp.where(q < 0.5, q, 1 - q)
         centre = jnp.where(q < 0.5, 1 - 2 * q, 2 * q - 1)
         inside = lower > 0
         small = inside & (lower < 0.25)

@@ -10,11 +10,13 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import is_prng_key, not_jax_tracer
+from numpyro.util import not_jax_tracer
 
+from robust_dist._arguments import check_real
 from robust_dist._elliptical import rho_of_length
 from robust_dist._precision import promote_inexact
 from robust_dist._radius import draw, log_normalizer, mean_loss, mean_square
+from robust_dist.distributions._family import prng_key, refuse_negative
 
 _solve = jnp.vectorize(lambda l, x: solve_triangular(l, x, lower=True), signature="(n,n),(n)->(n)")  # noqa: E741
 
@@ -86,6 +88,7 @@ class MultivariateGeneralRobust(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
+        check_real(alpha=alpha, loc=loc, scale_tril=() if scale_tril is None else scale_tril)
         if scale_tril is None or jnp.ndim(scale_tril) < 2:
             raise ValueError("MultivariateGeneralRobust needs scale_tril, of shape (..., d, d).")
         if jnp.ndim(loc) == 0:
@@ -107,6 +110,7 @@ class MultivariateGeneralRobust(Distribution):
 
     def validate_args(self, strict: bool = True) -> None:
         """Validate the parameters, each and together."""
+        refuse_negative(type(self).__name__, self.alpha)
         super().validate_args(strict)
         with jax.ensure_compile_time_eval():
             positive = jnp.greater(self.alpha, 0)
@@ -137,7 +141,9 @@ class MultivariateGeneralRobust(Distribution):
         z = _solve(tril, value - loc)
         log_det = jnp.sum(jnp.log(jnp.diagonal(tril, axis1=-2, axis2=-1)), -1)
         log_constant = log_normalizer(self._dimension, alpha) + log_det
-        return -rho_of_length(z, jnp.broadcast_to(alpha, z.shape[:-1])) - log_constant
+        shape = lax.broadcast_shapes(z.shape[:-1], alpha.shape)
+        z = jnp.broadcast_to(z, (*shape, self._dimension))
+        return -rho_of_length(z, jnp.broadcast_to(alpha, shape)) - log_constant
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return draws, with pathwise derivatives in alpha, loc and scale_tril.
@@ -158,8 +164,7 @@ class MultivariateGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape + (d,)``.
         """
-        assert key is not None
-        assert is_prng_key(key)
+        key = prng_key(key)
         alpha, loc, tril = self._parameters()
         z = draw(key, self._dimension, (*sample_shape, *self.batch_shape), alpha)
         return loc + jnp.squeeze(jnp.matmul(tril, z[..., None]), -1)

@@ -12,8 +12,9 @@ from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.transforms import Transform, biject_to
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import is_prng_key, not_jax_tracer
+from numpyro.util import not_jax_tracer
 
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist._reference_prior import (
     Mass,
@@ -23,6 +24,7 @@ from robust_dist._reference_prior import (
     quadrature,
     quantile_within,
 )
+from robust_dist.distributions._family import prng_key
 
 
 @jax.jit
@@ -49,6 +51,7 @@ def _mean_and_variance(low: Array, high: Array) -> tuple[Array, Array]:
     alpha, weights = quadrature(low, jnp.where(bounded, high, low + 1))
     mean = jnp.sum(weights * alpha, -1)
     variance = jnp.sum(weights * (alpha - mean[..., None]) ** 2, -1)
+    mean = jnp.clip(mean, low, high)  # the weights' rounding may lead out of a narrow interval
     return jnp.where(bounded, mean, jnp.inf), jnp.where(bounded, variance, jnp.inf)
 
 
@@ -177,6 +180,7 @@ class ReferenceAlpha(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
+        check_real(low=low, high=high)
         batch_shape = lax.broadcast_shapes(jnp.shape(low), jnp.shape(high))
         self.low, self.high = promote_shapes(low, high, shape=batch_shape)
         super().__init__(batch_shape, validate_args=validate_args)
@@ -222,8 +226,7 @@ class ReferenceAlpha(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
-        assert key is not None
-        assert is_prng_key(key)
+        key = prng_key(key)
         low, high = self._promoted()
         u = jax.random.uniform(key, (*sample_shape, *self.batch_shape), low.dtype)
         return _icdf(u, 1 - u, low, high)

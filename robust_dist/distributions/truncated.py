@@ -9,12 +9,14 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import is_prng_key, not_jax_tracer
+from numpyro.util import not_jax_tracer
 
 from robust_dist import _window_law
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist._window_law import Parameters
 from robust_dist.constraints import extended_real
+from robust_dist.distributions._family import prng_key
 
 
 class TruncatedGeneralRobust(Distribution):
@@ -88,6 +90,7 @@ class TruncatedGeneralRobust(Distribution):
         high: ArrayLike,
         validate_args: bool | None = None,
     ) -> None:
+        check_real(alpha=alpha, loc=loc, scale=scale, low=low, high=high)
         parameters = (alpha, loc, scale, low, high)
         batch_shape = lax.broadcast_shapes(*(jnp.shape(value) for value in parameters))
         self._open = tuple(
@@ -166,8 +169,7 @@ class TruncatedGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``, inside the window.
         """
-        assert key is not None
-        assert is_prng_key(key)
+        key = prng_key(key)
         (parameters,) = self._parameters()
         dtype = parameters.alpha.dtype
         # not 0, whose quantile at an open end is infinite

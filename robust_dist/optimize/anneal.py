@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from robust_dist._arguments import check_count, check_real
 from robust_dist._precision import promote_inexact
 from robust_dist.optimize.models import Model
 from robust_dist.optimize.noise import Noise, Parameter, lengths, positive
@@ -54,8 +55,8 @@ def alpha_schedule(alpha: ArrayLike, stages: int) -> Array:
     >>> print(alpha_schedule(0.0, 2))
     [2. 0.]
     """
-    if stages < 2:
-        raise ValueError(f"stages must be 2 or more, the first of them alpha = 2; it is {stages}")
+    check_count(2, stages=stages)
+    check_real(alpha=alpha)
     (alpha,) = promote_inexact(alpha)
     gap = 2 - alpha
     last = jnp.where(gap < jnp.inf, gap / (gap + 2), 1)
@@ -206,6 +207,7 @@ def _anneal(
     max_steps: int,
     progress: Progress,
 ) -> RobustFit:
+    check_count(1, max_steps=max_steps)
     model, known, start, floor = problem
     if known.alpha_prior is not None:
         raise ValueError("alpha must be the number to end at; fit a free alpha by irls, from there")

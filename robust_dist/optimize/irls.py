@@ -12,6 +12,7 @@ from typing import Any
 from jax import Array
 from jax.typing import ArrayLike
 
+from robust_dist._arguments import check_count
 from robust_dist.optimize.noise import Parameter
 from robust_dist.optimize.problem import linear_problem, residual_problem
 from robust_dist.optimize.reweight import RobustFit, reweight
@@ -74,7 +75,8 @@ def irls(
     Raises
     ------
     ValueError
-        If the shapes of x and y do not belong together, or alpha or scale is out of range.
+        If the shapes of x and y do not belong together, alpha or scale is out of range, or the
+        data, in double precision, are more than the working precision can hold: time stamps are.
 
     References
     ----------
@@ -90,6 +92,7 @@ def irls(
     >>> print(fit.coefficients.round(1), fit.weights.round(1), fit.converged)
     [1. 2.] [1. 1. 1. 1. 1. 0.] True
     """
+    check_count(1, max_steps=max_steps)
     return reweight(*linear_problem(x, y, alpha, scale, start), max_steps)
 
 
@@ -144,4 +147,5 @@ def irls_residuals(
     ----------
     As for :func:`irls`.
     """
+    check_count(1, max_steps=max_steps)
     return reweight(*residual_problem(residuals, start, alpha, scale, args), max_steps)

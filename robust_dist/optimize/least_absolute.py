@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from robust_dist.optimize.models import linear
+from robust_dist._arguments import check_count
+from robust_dist.optimize.models import Linear, linear
 from robust_dist.optimize.noise import Noise
 from robust_dist.optimize.reweight import iterate, middle
 
 
-@partial(jax.jit, static_argnames="max_steps")
 def least_absolute(x: ArrayLike, y: ArrayLike, *, max_steps: int = 100) -> Array:
     r"""Return the coefficients of least absolute deviations, to a thousandth of the residuals.
 
@@ -42,7 +42,12 @@ def least_absolute(x: ArrayLike, y: ArrayLike, *, max_steps: int = 100) -> Array
     ----------
     As for :func:`irls`.
     """
-    model = linear(x, y)
+    check_count(1, max_steps=max_steps)
+    return _least_absolute(linear(x, y), max_steps)
+
+
+@partial(jax.jit, static_argnames="max_steps")
+def _least_absolute(model: Linear, max_steps: int) -> Array:
     one = jnp.ones((), model.y.dtype)
 
     def narrow(noise: Noise, residuals: Array) -> Noise:

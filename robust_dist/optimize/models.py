@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
+from robust_dist.optimize.rounding import refuse_rounding, smallest_ratio
 
 
 class Model(Protocol):
@@ -40,17 +42,22 @@ class Linear:
         # columns of very different units must not look like a singular matrix
         unit = jnp.max(jnp.abs(self.x), axis=0)
         unit = jnp.where(unit > 0, unit, 1)
-        return jnp.linalg.lstsq((self.x / unit) * root[:, None], self.y * root)[0] / unit
+        scaled = (self.x / unit) * root[:, None]
+        cutoff = smallest_ratio(self.x.shape[1], self.x.dtype)
+        return jnp.linalg.lstsq(scaled, self.y * root, rcond=cutoff)[0] / unit
 
 
 def linear(x: ArrayLike, y: ArrayLike) -> Linear:
     """Return the model of a design and a response, checked and in one floating dtype."""
+    check_real(x=x, y=y)
+    given = x, y
     x, y = promote_inexact(jnp.asarray(x), jnp.asarray(y))
     if x.ndim != 2 or y.shape != x.shape[:1]:
         raise ValueError(
             f"x must be of shape (rows, columns) and y of shape (rows,); they are of {x.shape} "
             f"and {y.shape}"
         )
+    refuse_rounding(*given, y.dtype)
     return Linear(x, y)
 
 

@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, ImproperUniform, Uniform, constraints
 
 from robust_dist import _radius
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist.distributions.general_robust import GeneralRobust
 from robust_dist.loss import rho
@@ -81,6 +82,7 @@ def positive(name: str, value: ArrayLike, like: Array) -> Array:
 
 
 def _number(name: str, value: ArrayLike, like: Array) -> Array:
+    check_real(**{name: value})
     (number,) = promote_inexact(jnp.asarray(value, like.dtype))
     if number.ndim:
         raise ValueError(f"{name} must be one number; it is of shape {number.shape} (use jax.vmap)")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from robust_dist._arguments import check_real
 from robust_dist._precision import promote_inexact
 from robust_dist.optimize.models import Linear, Model, linear, nonlinear
 from robust_dist.optimize.noise import Noise, Parameter, lengths, noise, smallest_scale
@@ -38,6 +39,7 @@ def _first_coefficients(model: Linear, start: ArrayLike | None) -> Array:
     """Return the start in the model's dtype; least squares unless given."""
     if start is None:
         return model.solve(None, jnp.ones_like(model.y))
+    check_real(start=start)
     first = jnp.asarray(start, model.y.dtype)
     if first.shape != model.x.shape[1:]:
         raise ValueError(

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from robust_dist.optimize.irls import irls
 from robust_dist.optimize.least_absolute import least_absolute
-from robust_dist.optimize.models import linear
+from robust_dist.optimize.models import Linear, linear
 from robust_dist.optimize.reweight import middle
 from robust_dist.shape import orthogonal_scale
 
@@ -20,9 +20,8 @@ _MEDIAN_AT_ONE = 0.9244644174628215
 
 
 @jax.jit
-def _robust_start(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def _robust_start(model: Linear) -> tuple[Array, Array]:
     """Return coefficients and c at alpha = 1: c from least absolute deviations, then IRLS."""
-    model = linear(x, y)
     start = least_absolute(model.x, model.y)
     scale = middle(model.residuals(start)) / _MEDIAN_AT_ONE
     return irls(model.x, model.y, 1.0, scale, start=start).coefficients, scale
@@ -89,7 +88,7 @@ def init_to_robust(
     >>> y = [1.1, 2.9, 5.0, 7.1, 8.9, 1e6]
     >>> start = init_to_robust(x, y)  # for NUTS(model, init_strategy=start)
     """
-    fit, c = _robust_start(jnp.asarray(x), jnp.asarray(y))
+    fit, c = _robust_start(linear(x, y))
     values = {
         coefficients: fit,
         alpha: jnp.ones_like(c),
