@@ -200,7 +200,8 @@ def test_new_rows_mean_what_they_meant_in_the_fit(term):
     """Some rows of the fit, given as new ones, have the design that they had."""
     data = table()
     rows = np.arange(3, 20, 4)
-    evaluated = evaluate({"": f"y ~ {term}"}, data)
+    _, frame = make_design(f"y ~ {term}", data)
+    evaluated = evaluate({"": f"y ~ {term}"}, frame)
     new = evaluate_new(evaluated, data.iloc[rows])[0]
     whole = np.asarray(evaluated.location.common.design_matrix, float)
     np.testing.assert_allclose(new, whole[rows], rtol=1e-12, atol=1e-12)  # of matrix products

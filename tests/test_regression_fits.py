@@ -126,7 +126,7 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(change, options, compla
 
 
 def test_what_is_no_fit_cannot_predict():
-    with pytest.raises(InputError, match="no design_state"):
+    with pytest.raises(InputError, match="no fit of Regression"):
         predict(xr.DataTree(), load("stackloss"))
 
 

@@ -16,7 +16,8 @@ from robust_dist import diagnostics, plots
 from robust_dist._errors import InputError
 from robust_dist._report import comparison_picture, comparison_report, fit_pictures, fit_report
 from robust_dist._text import is_control, printable
-from robust_dist.cli._session import print_json, teller, warn
+from robust_dist.cli._results import _print_json as print_json
+from robust_dist.cli._session import teller, warn
 
 # an escape sequence, C1, a title, a line, bidi, a surrogate, DEL, line separators, HTML, TeX
 HOSTILE = "\x1b[31mred\x1b]0;t\x07\x9b\n\r\u202e\u2066\ud800\x7f\u2028\x85<b>&$\\frac$"

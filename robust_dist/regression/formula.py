@@ -330,7 +330,10 @@ def _roles(formulas: Mapping[str, Formula], names: list[str]) -> dict[str, Role]
             add(components, Role.TERM if len(components) == 1 else Role.COMPUTED)
         for term in description.group_terms:
             add(term.factor.components, Role.LABELS)
-    return {name: max(roles, key=list(Role).index) for name, roles in uses.items()}
+    # a column whose term is taken away again, as by "x + z - z", has none
+    return {
+        name: max(roles, key=list(Role).index, default=Role.TERM) for name, roles in uses.items()
+    }
 
 
 def _check_numeric(names: Iterable[str], data: pd.DataFrame) -> None:

@@ -21,11 +21,12 @@ def save(dt: DataTree, formulas: Mapping[str, str], frame: pd.DataFrame) -> None
     """Put the formulas and the columns they use in a DataTree."""
     variables: dict[str, Any] = {}
     columns = []
+    since = frame.attrs.get("since", {})
     for i, name in enumerate(frame.columns):
         kind, values, levels = _encode(frame[name])
         column = {"name": str(name), "kind": kind}
-        if name in frame.attrs["since"]:
-            column["since"] = frame.attrs["since"][name]
+        if name in since:
+            column["since"] = since[name]
         columns.append(column)
         variables[f"column_{i}"] = ("row", values)
         if levels is not None:
