@@ -14,8 +14,9 @@ the same in every direction is one and the same law of the fit whatever columns 
 the reference level of a factor and the basis of a spline do not matter either (Zellner's g prior,
 1986, with a width that is set by the response).
 
-The mean and R are those of a design whose predictors are winsorised, so that a gross outlier of a
-predictor, which would be all of its root mean square, narrows no prior.
+The mean and R are those of a design whose predictors are winsorised: a gross outlier of a
+predictor, which would be all of its root mean square, takes the value nearest to it that is none,
+and narrows no prior.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,8 +27,8 @@ import pandas as pd
 
 from robust_dist.regression.design import BLOCK, Columns
 
-# Spreads from the median to which a predictor is winsorised: beyond lie 0.3 % of a Normal sample,
-# and a fifth of the rows moved there leave a standard deviation within a factor of two
+# Spreads from the median beyond which a predictor's values are outliers: so are 0.3 % of a Normal
+# sample, and a fifth of the rows moved there leave a standard deviation within a factor of two
 _REACH = 3.0
 # a variance inflation factor of 1e6, where a coefficient's error is a thousand times what it was
 _NEAR = 1e-3
@@ -136,7 +137,7 @@ def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = (
 
 
 def winsorized_blocks(common: Any, data: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Yield the rows of a design whose predictors lie within three spreads of their medians.
+    """Yield the rows of a design whose predictors have no values far out.
 
     Parameters
     ----------
@@ -172,15 +173,17 @@ def is_number(column: pd.Series) -> bool:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Return the median less and plus three spreads, the spread that of values other than it.
+    """Return the least and the largest value within three spreads of the median.
 
-    Without those that equal the median a column that is mostly one value has a spread as well.
+    The spread is that of values other than the median: without those that equal it a column that is
+    mostly one value has a spread as well.
     """
-    middle = float(np.median(values))
-    deviations = np.abs(values - middle)
+    deviations = np.abs(values - np.median(values))
     other = deviations[deviations > 0]
     reach = _REACH * 1.4826 * float(np.median(other)) if other.size else 0.0
-    return middle - reach, middle + reach
+    inside = values[deviations <= reach]
+    # an even number of rows may have a median that is far from all of them
+    return (inside.min(), inside.max()) if inside.size else (values.min(), values.max())
 
 
 def span_factor(columns: Columns, common: Any, data: pd.DataFrame) -> np.ndarray:
