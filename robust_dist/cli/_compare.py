@@ -9,9 +9,12 @@ from robust_dist.cli._folder import find_output
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._results import netcdf, written
 from robust_dist.cli._session import (
+    add_origin,
     all_formulas,
     find_data,
+    guesses_told,
     problems_later,
+    reading_notes,
     row_arguments,
     sampling_arguments,
     teller,
@@ -39,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     from robust_dist._report import comparison_picture, comparison_report
     from robust_dist.regression import compare
 
-    with problems_later():
+    with problems_later(), guesses_told(data, options):
         comparison = compare(
             all_formulas(options, formula),
             data,
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
         )
     with written(output, options.json) as results:
         for name, dt in comparison.fits.items():
-            dt.attrs["data"] = printable(options.data)
+            add_origin(dt, data, options)
             results.files[posteriors[name]] = netcdf(dt)
         problems = [
             f"{name}: {problem}"
@@ -67,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
             "data": options.data,
             "formula": formula,
             **comparison_document(comparison),
+            "notes": [*reading_notes(data, options), *comparison.notes],
             "warnings": problems,
             "seed": options.seed,
             "versions": versions(),

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -237,13 +238,13 @@ def _seed(text: str) -> int:
 
 
 def _integer(text: str, least: int) -> int:
-    """Return a whole number in reach of 32 bits."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
+    """Return a whole number in reach of 32 bits, written in digits."""
+    # not as int() reads: 1_0 is a slip of the finger
+    value = int(text) if re.fullmatch("[0-9]{1,10}", text) else -1
     if not least <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of {least} or more")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a whole number from {least} to {2**31 - 1}"
+        )
     return value
 
 

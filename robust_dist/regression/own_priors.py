@@ -138,5 +138,6 @@ def _fixed(name: str, value: object) -> float:
             f"the prior of '{name}' is neither a NumPyro distribution nor a number but {value!r}"
         ) from None
     if not (number >= 0 if name == "alpha" else 0 < number < np.inf):
-        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be positive, and finite")
+        bounds = "0 or more" if name == "alpha" else "positive and finite"
+        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be {bounds}")
     return number
