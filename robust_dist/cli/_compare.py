@@ -1,6 +1,7 @@
 """``robust-dist compare``."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +58,9 @@ def run(options: argparse.Namespace) -> None:
         for name, dt in comparison.fits.items():
             add_origin(dt, data, options)
             results.files[posteriors[name]] = netcdf(dt)
-        problems = [
-            f"{name}: {problem}"
-            for name, dt in comparison.fits.items()
-            for problem in diagnostics.sampling_problems(dt)
-        ]
+        problems = _problems(
+            {name: diagnostics.sampling_problems(dt) for name, dt in comparison.fits.items()}
+        )
         warn(problems)
         picture = comparison_picture(comparison)
         results.files["comparison.png"] = picture.png
@@ -78,6 +77,18 @@ def run(options: argparse.Namespace) -> None:
         if not options.json:
             rows = next(iter(comparison.fits.values()))["observed_data"].sizes["row"]
             print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}")
+
+
+def _problems(problems: Mapping[str, list[str]]) -> list[str]:
+    """Return once what all fits have, as what is wrong with the formula, and all else by name."""
+    first, *others = problems.values()
+    shared = [problem for problem in first if all(problem in other for other in others)]
+    return shared + [
+        f"{name}: {problem}"
+        for name, own in problems.items()
+        for problem in own
+        if problem not in shared
+    ]
 
 
 def comparison_document(comparison: "Comparison") -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The options of every command."""
 
 import argparse
-import math
-import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import NoReturn
 
 from robust_dist._errors import InputError
 from robust_dist.cli import _compare, _datasets, _fit, _plot
+from robust_dist.cli._numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
 # as in robust_dist.regression, which takes a second to import
@@ -238,9 +237,8 @@ def _seed(text: str) -> int:
 
 
 def _integer(text: str, least: int) -> int:
-    """Return a whole number in reach of 32 bits, written in digits."""
-    # not as int() reads: 1_0 is a slip of the finger
-    value = int(text) if re.fullmatch("[0-9]{1,10}", text) else -1
+    """Return a whole number in reach of 32 bits."""
+    value = read_whole(text)
     if not least <= value < 2**31:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a whole number from {least} to {2**31 - 1}"
@@ -250,10 +248,7 @@ def _integer(text: str, least: int) -> int:
 
 def _alpha(text: str) -> float:
     """Return a shape, a number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = read_number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
     return value
@@ -261,10 +256,7 @@ def _alpha(text: str) -> float:
 
 def _probability(text: str) -> float:
     """Return a number between 0 and 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = read_number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
     return value
