@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def fit_report(
     tails = diagnostics.tail_summary(dt)
     sections = [
         _warnings(problems),
+        _notes(dt),
         _section(
             "Posterior",
             _table(summary_texts(diagnostics.summary(dt))),
@@ -173,7 +175,7 @@ def comparison_report(comparison: Comparison, picture: Picture, problems: Sequen
     """Return the page of a comparison."""
     first = next(iter(comparison.fits.values()))
     rows = first["observed_data"].sizes["row"]
-    sections = [_warnings(problems), _compared(comparison, picture), _run(first)]
+    sections = [_warnings(problems), _notes(first), _compared(comparison, picture), _run(first)]
     return _page(f"{first.attrs['formula']}   ({rows} rows)", sections)
 
 
@@ -223,6 +225,15 @@ def _warnings(problems: Sequence[str]) -> str:
     )
 
 
+def _notes(dt: DataTree) -> str:
+    """Return what was guessed of the file, and done to columns."""
+    return "\n".join(_paragraph(f"Note: {note}.") for note in _noted(dt))
+
+
+def _noted(dt: DataTree) -> list[str]:
+    return list(json.loads(dt.attrs.get("notes", "[]")))
+
+
 def _image(picture: Picture) -> str:
     data = base64.b64encode(picture.png).decode("ascii")
     caption = _escaped(picture.caption)
@@ -269,6 +280,7 @@ def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
     """Return the section of a comparison."""
     table = comparison.table[["elpd", "se", "elpd_diff", "dse", "weight"]]
     coefficients = comparison.coefficients.rename(index=printable)
+    said = _noted(next(iter(comparison.fits.values())))
     return _section(
         "Likelihoods compared",
         _paragraph(comparison.verdict),
@@ -279,7 +291,7 @@ def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
             "the standard error of its difference from the best; weight that of stacking."
         ),
         _table(coefficients.map(lambda value: f"{value:.4g}")),
-        *(_paragraph(note) for note in comparison.notes),
+        *(_paragraph(note) for note in comparison.notes if note not in said),
     )
 
 

@@ -308,6 +308,27 @@ def test_compare_prints_the_verdict_and_writes_each_posterior(capsys):
     assert set(document) >= {"verdict", "notes", "seed", "versions", "files"}
 
 
+def test_what_is_wrong_with_all_fits_of_a_comparison_is_said_once(capsys, monkeypatch):
+    """As a term that misses in the formula; what one of them has comes with its name."""
+    from robust_dist import regression
+
+    comparison = compared(("laplace", "normal"))
+    for dt in comparison.fits.values():
+        dt.attrs["design_problems"] = json.dumps(["no intercept"])
+    comparison.fits["normal"].attrs["fit_problems"] = json.dumps(["no mode"])
+    monkeypatch.setattr(regression, "compare", lambda *given, **named: comparison)
+    assert main(["compare", "stackloss", "--quiet", "--json"]) == 0
+    out, err = capsys.readouterr()
+    warnings = json.loads(out)["warnings"]
+    assert [warning for warning in warnings if " no " in f" {warning}"] == [
+        "no intercept",
+        "normal: no mode",
+    ]
+    assert err.splitlines() == [f"robust-dist: warning: {warning}" for warning in warnings]
+    report = Path("robust-dist-compare-stackloss/report.html").read_text()
+    assert report.count("no intercept") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_compared")
 def test_fit_compares_if_asked(capsys):
@@ -369,10 +390,19 @@ def bad_fit(name, *options):
         (["fit", "good.csv", "--formula", "y ~ (x"], "cannot read the formula"),
         (bad_fit("good.csv", "--out", "good.csv"), "cannot write to 'good.csv'"),
         (bad_fit("good.csv", "--out", "good.csv/deep"), "cannot write to 'good.csv/deep'"),
-        (bad_fit("good.csv", "--draws", "0"), "'0' is not a whole number of 1 or more"),
-        (bad_fit("good.csv", "--chains", "-1"), "'-1' is not a whole number of 1 or more"),
+        (bad_fit("good.csv", "--draws", "0"), "'0' is not a whole number from 1 to"),
+        (bad_fit("good.csv", "--chains", "-1"), "'-1' is not a whole number from 1 to"),
         (bad_fit("good.csv", "--warmup", "many"), "'many' is not a whole number"),
-        (bad_fit("good.csv", "--seed", "-5"), "'-5' is not a whole number of 0 or more"),
+        (bad_fit("good.csv", "--draws", "1_0"), "'1_0' is not a whole number"),
+        (bad_fit("good.csv", "--draws", "\u0663"), "'\u0663' is not a whole number"),
+        (bad_fit("good.csv", "--seed", "4294967296"), "from 0 to 2147483647"),
+        (bad_fit("good.csv", "--alpha", "1_0"), "'1_0' is not a number"),
+        (bad_fit("good.csv", "--alpha", "1e400"), "'1e400' is not a number"),
+        (bad_fit("good.csv", "--prior", "x=0"), "'x' is no parameter that a number can fix"),
+        (bad_fit("good.csv", "--prior", "sigma=Gamma(2, 1_0)"), "'1_0' as a number"),
+        (bad_fit("good.csv", "--prior", "alpha=-1"), "it must be 0 or more"),
+        (bad_fit("good.csv", "--sigma-formula", "~ 0"), "leaves no coefficient"),
+        (bad_fit("good.csv", "--seed", "-5"), "'-5' is not a whole number from 0 to"),
         (bad_fit("good.csv", "--alpha", "-1"), "'-1' is not a number of 0 or more"),
         (bad_fit("good.csv", "--target-accept", "1"), "'1' is not a number between 0 and 1"),
         (bad_fit("good.csv", "--likelihood", "huber"), "invalid choice: 'huber'"),

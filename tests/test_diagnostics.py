@@ -333,14 +333,17 @@ def test_tails_of_other_likelihoods_are_read_too(likelihood, parameters, words):
     assert "of rows beyond 3 robust sd, where 1 of 40 (2.5%) lie" in text
 
 
-def test_a_fixed_alpha_is_said_to_be_fixed():
+@pytest.mark.parametrize(("alpha", "share"), [(2.0, "0.27%"), (np.inf, "less than 0.01%")])
+def test_a_fixed_alpha_is_said_to_be_fixed(alpha, share):
+    """Also at the end of the family, whose distance from itself is no number."""
     dt = of_law("general_robust", alpha=2.0)
     dt["posterior"] = DataTree(dt["posterior"].to_dataset().drop_vars("alpha"))
-    dt.attrs["alpha_fixed"] = 2.0
+    dt.attrs["alpha_fixed"] = alpha
     text = diagnostics.read_tails(dt)
-    assert "alpha is fixed at 2" in text
-    assert "expects 0.27% of rows beyond 3 robust sd" in text
-    assert "less than 0.01% of rows beyond 5 robust sd" in text
+    assert f"alpha is fixed at {alpha:g}" in text
+    assert "P(alpha" not in text
+    assert f"expects {share} of rows beyond 3 robust sd" in text
+    assert "of rows beyond 5 robust sd" in text
 
 
 # --- priors -----------------------------------------------------------------------------------

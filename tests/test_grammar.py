@@ -96,7 +96,9 @@ def saved_fit(formula):
     """Return a DataTree as a fit of ``y ~ x`` would be, that says it is of this formula."""
     dt = made_up()
     frame = {"y": dt["observed_data"]["y"].values, "x": dt["constant_data"]["x"].values[:, 1]}
-    state.save(dt, {"": formula}, pd.DataFrame(frame))
+    columns = pd.DataFrame(frame)
+    columns.attrs["since"] = {}
+    state.save(dt, {"": formula}, columns)
     return dt
 
 
@@ -256,10 +258,25 @@ def test_a_function_that_draws_is_refused(call):
         ("y ~ I(bs(x, df=3) * x)", "a term of its own"),
         ("y ~ I((-8)**(1/3) * x)", "complex"),
         ("y ~ I((x + 1)**2) + I(x + 1**2)", "two terms"),
+        ("y ~ x - x", "adds 'x' and takes it away again"),
+        ("y ~ z + log(x) - log(x)", "adds 'x' and takes it away again"),
+        ("y ~ (1 | g) - (1 | g)", "adds 'g' and takes it away again"),
+        ("y ~ (x | x)", "write (1 | x)"),
+        ("y ~ (g | g:k)", "write (1 | g)"),
+        ("y ~ x + y", "both sides"),
+        ("log(y) ~ sqrt(y)", "both sides"),
+        ("y ~ (1 | y)", "both sides"),
+        ("y ~ (y | g)", "both sides"),
     ],
 )
 def test_a_formula_that_says_nothing_is_refused_with_its_mend(formula, mend):
     assert mend in refused(formula)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x*z - z", "I(y - x) ~ x", "y ~ (x | floor(x))"])
+def test_a_column_may_stand_where_it_says_something(formula):
+    """Part of a product whose own term is taken away; a change, predicted by where it began."""
+    assert read_formula(formula).model.common_terms
 
 
 def test_a_product_shares_no_coding_among_its_terms():

@@ -45,7 +45,7 @@ def table(n=30, seed=0):
         ("y ~ 0 + x", ["x"]),
         ("y ~ 1", ["Intercept"]),
         ("y ~ `two words`", ["Intercept", "two words"]),
-        ("log(z) ~ x + np.log(z)", ["Intercept", "x", "np.log(z)"]),
+        ("exp(y) ~ x + np.log(z)", ["Intercept", "x", "np.log(z)"]),
         ("y ~ group", ["Intercept", "group[b]", "group[c]"]),
         ("y ~ 0 + group", ["group[a]", "group[b]", "group[c]"]),
         ("y ~ x * flag", ["Intercept", "x", "flag", "x:flag"]),

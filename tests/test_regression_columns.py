@@ -503,7 +503,7 @@ def test_a_series_belongs_to_the_rows_of_its_labels(what):
 
 @pytest.mark.parametrize("values", [X + 1j, DATES, ["a"] * N], ids=["complex", "dates", "text"])
 def test_what_belongs_to_rows_is_numbers(values):
-    with pytest.raises(InputError, match="the weights are not numbers"):
+    with pytest.raises(InputError, match="the weights must be numbers"):
         make_design("y ~ x", pd.DataFrame({"y": Y, "x": X}), weights=values)
 
 

@@ -106,7 +106,7 @@ def test_a_dropped_row_does_not_shift_the_lines_of_the_file(tmp_path):
     [
         ({"weights": "zz"}, "no column 'zz'"),
         ({"weights": [1.0, 2.0]}, r"weights have the shape \(2,\); give one number"),
-        ({"weights": "g"}, "the weights are not numbers"),
+        ({"weights": "g"}, "the weights must be numbers; there are others in column 'g'"),
         ({"weights": [1, 1, 0, 1, 1, 1]}, "weights must be positive and finite, not 0 in row 2"),
         ({"measurement_error": [1, 1, 1, -1, 1, 1]}, "measurement error must be positive"),
         ({"offset": [0, 0, np.inf, 0, 0, 0]}, "offset must be finite, not inf in row 2"),

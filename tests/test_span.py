@@ -196,12 +196,12 @@ def test_a_coefficient_called_as_a_parameter_is_named_in_brackets(column):
     [
         ({"x": dist.Poisson(1.0)}, "'x', Poisson, is discrete"),
         ({"x": dist.ImproperUniform(dist.constraints.real, (), ())}, "cannot be drawn from"),
-        ({"x": dist.Delta(1.0)}, "is a point"),
+        ({"x": dist.Delta(1.0)}, "'x' is no parameter that a number can fix"),
         ({"x": dist.Uniform(2.0, 0.0)}, "has no density"),
         ({"sigma": dist.Uniform(2.0, 1.0)}, "has no density"),
         ({"x": dist.Normal(0, 1), "beta[x]": dist.Normal(0, 1)}, "two priors for 'x'"),
         ({"xx": dist.Normal(0, 1)}, "no parameter 'xx'"),
-        ({"x": 1.0}, "no NumPyro distribution but 1.0"),
+        ({"x": 1.0}, "'x' is no parameter that a number can fix"),
         ({"x": dist.Normal(0, np.ones(2))}, r"batch shape \(2,\)"),
     ],
 )

@@ -1,6 +1,7 @@
 """``robust-dist compare``."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,12 @@ from robust_dist.cli._folder import find_output
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._results import netcdf, written
 from robust_dist.cli._session import (
+    add_origin,
     all_formulas,
     find_data,
+    guesses_told,
     problems_later,
+    reading_notes,
     row_arguments,
     sampling_arguments,
     teller,
@@ -39,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from robust_dist._report import comparison_picture, comparison_report
     from robust_dist.regression import compare
 
-    with problems_later():
+    with problems_later(), guesses_told(data, options):
         comparison = compare(
             all_formulas(options, formula),
             data,
@@ -52,13 +56,11 @@ def run(options: argparse.Namespace) -> None:
         )
     with written(output, options.json) as results:
         for name, dt in comparison.fits.items():
-            dt.attrs["data"] = printable(options.data)
+            add_origin(dt, data, options)
             results.files[posteriors[name]] = netcdf(dt)
-        problems = [
-            f"{name}: {problem}"
-            for name, dt in comparison.fits.items()
-            for problem in diagnostics.sampling_problems(dt)
-        ]
+        problems = _problems(
+            {name: diagnostics.sampling_problems(dt) for name, dt in comparison.fits.items()}
+        )
         warn(problems)
         picture = comparison_picture(comparison)
         results.files["comparison.png"] = picture.png
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
             "data": options.data,
             "formula": formula,
             **comparison_document(comparison),
+            "notes": [*reading_notes(data, options), *comparison.notes],
             "warnings": problems,
             "seed": options.seed,
             "versions": versions(),
@@ -74,6 +77,18 @@ def run(options: argparse.Namespace) -> None:
         if not options.json:
             rows = next(iter(comparison.fits.values()))["observed_data"].sizes["row"]
             print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}")
+
+
+def _problems(problems: Mapping[str, list[str]]) -> list[str]:
+    """Return once what all fits have, as what is wrong with the formula, and all else by name."""
+    first, *others = problems.values()
+    shared = [problem for problem in first if all(problem in other for other in others)]
+    return shared + [
+        f"{name}: {problem}"
+        for name, own in problems.items()
+        for problem in own
+        if problem not in shared
+    ]
 
 
 def comparison_document(comparison: "Comparison") -> dict[str, Any]:

@@ -13,8 +13,10 @@ from robust_dist.cli._memory import check_memory
 from robust_dist.cli._priors import read_priors
 from robust_dist.cli._results import Results, netcdf, written
 from robust_dist.cli._session import (
+    add_origin,
     all_formulas,
     find_data,
+    guesses_told,
     problems_later,
     row_arguments,
     sampling_arguments,
@@ -49,7 +51,8 @@ def run(options: argparse.Namespace) -> None:
     with problems_later():
         dt, comparison, priors = _fitted(options, data, formula)
     say("summarising and drawing")
-    dt.attrs["data"] = printable(options.data)
+    notes = json.loads(dt.attrs.get("notes", "[]"))
+    add_origin(dt, data, options)
     with written(output, options.json) as results:
         results.files["posterior.nc"] = netcdf(dt)
         table = diagnostics.outliers(dt)
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         if options.json:
             results.document = _document(dt, table, comparison, problems, priors)
         else:
-            _print(dt, table, comparison)
+            _print(dt, notes, table, comparison)
 
 
 def _fitted(
@@ -75,7 +78,8 @@ def _fitted(
             raise InputError("--alpha fixes alpha; leave --prior alpha=... out")
         priors["alpha"] = options.alpha
     formulas, arguments = all_formulas(options, formula), row_arguments(options)
-    regression = Regression(formulas, data, options.likelihood, priors, **arguments)
+    with guesses_told(data, options):
+        regression = Regression(formulas, data, options.likelihood, priors, **arguments)
     if regression.dropped:
         say(f"leaving out {regression.dropped} of {len(data)} rows, which have missing values")
     sampling = sampling_arguments(options)
@@ -120,13 +124,18 @@ def _heading(dt: "DataTree") -> str:
     return f"{', '.join(formulas)}   ({', '.join(parts)})"
 
 
-def _print(dt: "DataTree", outliers: "pd.DataFrame", comparison: "Comparison | None") -> None:
+def _print(
+    dt: "DataTree",
+    notes: list[str],
+    outliers: "pd.DataFrame",
+    comparison: "Comparison | None",
+) -> None:
     """Print the posterior, its diagnostics, and what it says of tails and rows."""
     from robust_dist import diagnostics
 
     print(f"\n{printable(_heading(dt))}\n")
-    if "notes" in dt.attrs:
-        print(f"{printable(dt.attrs['notes'])}\n")
+    if notes and comparison is None:  # which has them at its end
+        print(f"{printable('; '.join(notes))}\n")
     table = diagnostics.summary(dt)
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []
@@ -180,7 +189,7 @@ def _document(
         "method": dt.attrs["method"],
         "rows": dt["observed_data"].sizes["row"],
         "dropped": dt.attrs.get("dropped", 0),
-        "notes": dt.attrs["notes"].split("; ") if "notes" in dt.attrs else [],
+        "notes": json.loads(dt.attrs.get("notes", "[]")),
         "chains": sizes["chain"],
         "draws": sizes["draw"],
         "warmup": dt.attrs["warmup"],

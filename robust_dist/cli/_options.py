@@ -1,7 +1,6 @@
 """The options of every command."""
 
 import argparse
-import math
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NoReturn
 
 from robust_dist._errors import InputError
 from robust_dist.cli import _compare, _datasets, _fit, _plot
+from robust_dist.cli._numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
 # as in robust_dist.regression, which takes a second to import
@@ -238,21 +238,17 @@ def _seed(text: str) -> int:
 
 def _integer(text: str, least: int) -> int:
     """Return a whole number in reach of 32 bits."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
+    value = read_whole(text)
     if not least <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of {least} or more")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a whole number from {least} to {2**31 - 1}"
+        )
     return value
 
 
 def _alpha(text: str) -> float:
     """Return a shape, a number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = read_number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
     return value
@@ -260,10 +256,7 @@ def _alpha(text: str) -> float:
 
 def _probability(text: str) -> float:
     """Return a number between 0 and 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = read_number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
     return value

@@ -1,10 +1,12 @@
 """A prior as it is written on the command line."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from robust_dist._errors import InputError
+from robust_dist.cli._numbers import read_number
 from robust_dist.datasets import nearest
 
 # A name may hold anything, as those of C(k)[T.b] and bs(x, df=4)[0] do: it ends at the first equals
@@ -73,11 +75,9 @@ def _law(name: str, arguments: str) -> Any:
 
 def _number(text: str) -> float:
     """Return the number that a part of a prior writes."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise InputError(f"cannot read the prior's '{text}' as a number") from None
-    written_finite = not re.search("inf|nan", text, re.IGNORECASE)
-    if written_finite and number and not 1e-30 < abs(number) < 1e30:
+    number = read_number(text)
+    if math.isnan(number):
+        raise InputError(f"cannot read the prior's '{text}' as a number")
+    if math.isfinite(number) and number and not 1e-30 < abs(number) < 1e30:
         raise InputError(f"the prior's '{text}' is out of the reach of single precision")
     return number

@@ -1,6 +1,7 @@
 """What the commands that fit share: the data, the model's arguments, words about the stage."""
 
 import argparse
+import json
 import os
 import platform
 import warnings
@@ -10,15 +11,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import FormulaWarning, InputError
+from robust_dist._text import printable
 from robust_dist.cli._streams import complain
 from robust_dist.datasets import DATASETS, STDIN, load, nearest, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
+    from xarray import DataTree
 
 
 def find_data(options: argparse.Namespace) -> "tuple[pd.DataFrame, str]":
-    """Return the data and the formula to fit, and say what was guessed in reading them."""
+    """Return the data and the formula to fit."""
     name, formula = options.data, options.formula
     given = {"sep": options.sep, "decimal": options.decimal, "encoding": options.encoding}
     if name in DATASETS:
@@ -38,21 +41,38 @@ def find_data(options: argparse.Namespace) -> "tuple[pd.DataFrame, str]":
         raise InputError(
             f"no formula for '{name}'; give one by --formula 'y ~ x' with its columns: {columns}"
         )
-    _tell_guesses(data, options)
     return data, formula
 
 
-def _tell_guesses(data: "pd.DataFrame", options: argparse.Namespace) -> None:
-    """Print on one line what was guessed of the file and of the columns that the options name."""
+def reading_notes(data: "pd.DataFrame", options: argparse.Namespace) -> list[str]:
+    """Return what was guessed of the file and of the columns that the options name."""
     named = " ".join(str(value) for value in vars(options).values())
-    guesses = [
+    return [
         sentence
-        for column, sentences in data.attrs["notes"].items()
+        for column, sentences in data.attrs.get("notes", {}).items()
         if column in named
         for sentence in sentences
     ]
-    if guesses:
-        complain(f"'{options.data}': {'; '.join(guesses)}")
+
+
+@contextmanager
+def guesses_told(data: "pd.DataFrame", options: argparse.Namespace) -> Iterator[None]:
+    """Say on one line what was guessed of the file; if an error ends the block, on the error's."""
+    notes = "; ".join(reading_notes(data, options))
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{error} (as read: {notes})") if notes else error from None
+    if notes:
+        complain(f"'{options.data}': {notes}")
+
+
+def add_origin(dt: "DataTree", data: "pd.DataFrame", options: argparse.Namespace) -> None:
+    """Put into a fit where its data are from, and what was guessed in reading them."""
+    dt.attrs["data"] = printable(options.data)
+    notes = [*reading_notes(data, options), *json.loads(dt.attrs.get("notes", "[]"))]
+    if notes:
+        dt.attrs["notes"] = json.dumps(notes)
 
 
 def all_formulas(options: argparse.Namespace, formula: str) -> str | dict[str, str]:

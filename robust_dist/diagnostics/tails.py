@@ -49,7 +49,8 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
     prior = _prior_shapes(dt, parameters)
     lines = {}
     for name, landmarks in _LANDMARKS.items():
-        if name not in parameters or np.ptp(parameters[name]) == 0:
+        # fixed, at infinity maybe, whose range is no number
+        if name not in parameters or parameters[name].min() == parameters[name].max():
             continue
         for value in landmarks:
             lines[f"P({name} < {value})"] = {

@@ -326,7 +326,7 @@ class Regression:
         if self.dropped:
             attributes["dropped"] = self.dropped
         if self.notes:
-            attributes["notes"] = "; ".join(self.notes)
+            attributes["notes"] = json.dumps(self.notes)
         if thin > 1:
             attributes["thinned"] = thin
         return attributes

@@ -181,7 +181,9 @@ def evaluate(
         name: _evaluate(formulas[name], part.model, data, added) for name, part in read.items()
     }
     for name, part in matrices.items():
-        if name and (part.response is not None or part.group is not None or part.common is None):
+        if name and part.common is None:
+            raise InputError(f"the formula of {name}, '~ {formulas[name]}', leaves no coefficient")
+        if name and (part.response is not None or part.group is not None):
             raise InputError(
                 f"the formula of {name}, '~ {formulas[name]}', may have neither a response nor "
                 "group-specific terms"

@@ -130,8 +130,9 @@ def row_values(what: str, given: Any, frame: pd.DataFrame) -> np.ndarray | None:
     """
     if given is None:
         return None
-    if isinstance(given, str):
-        given = column_named(given, frame)
+    column = given if isinstance(given, str) else None
+    if column is not None:
+        given = column_named(column, frame)
     elif isinstance(given, pd.Series):
         given = _aligned(what, given, frame.index)
     shape = np.shape(given)
@@ -145,7 +146,8 @@ def row_values(what: str, given: Any, frame: pd.DataFrame) -> np.ndarray | None:
             values = values.map(float)
         numbers = values.to_numpy(float)
     except (TypeError, ValueError):
-        raise InputError(f"the {what} are not numbers") from None
+        where = "" if column is None else f" in column '{column}'"
+        raise InputError(f"the {what} must be numbers; there are others{where}") from None
     return np.broadcast_to(numbers, len(frame)).copy()
 
 

@@ -15,6 +15,7 @@ from formulae.parser import ParseError, Parser
 from formulae.resolver import Resolver, ResolverError
 from formulae.scanner import ScanError, Scanner
 from formulae.terms.terms import Intercept, Model, NegatedIntercept
+from formulae.terms.variable import Variable as Column
 
 from robust_dist._errors import InputError
 from robust_dist.regression.functions import (
@@ -70,6 +71,7 @@ def read_formula(text: str, functions: Collection[str] = ()) -> Formula:
         reader = _Reader(text, functions)
         reader.read(tree)
         model = _resolved(text, tree)
+        _check_use(text, model, reader.columns)
     except RecursionError:
         raise InputError(f"cannot read the formula '{text}': it is nested too deeply") from None
     return Formula(model, tuple(reader.columns), tuple(reader.numeric))
@@ -141,6 +143,29 @@ def _resolved(text: str, tree: Any) -> Any:
     # formulae shares a column among the terms of a product, although their coding may differ
     model.common_terms = [deepcopy(term) for term in model.common_terms]
     return model
+
+
+def _check_use(text: str, model: Any, columns: Iterable[str]) -> None:
+    """Refuse columns that are named to no effect: taken away again, or a term of themselves."""
+    for name in columns:
+        if name not in model.var_names:
+            raise InputError(
+                f"the formula '{text}' adds '{name}' and takes it away again; leave both out"
+            )
+    for term in model.group_terms:
+        for part in term.factor.components:
+            if isinstance(part, Column) and part.name in term.expr.var_names:
+                raise InputError(
+                    f"'({term.name})' in the formula '{text}' varies with itself: within a "
+                    f"level of '{part.name}' it is constant; write (1 | {part.name})"
+                )
+    response = model.response.term.var_names if model.response is not None else set()
+    terms = [*model.common_terms, *model.group_terms]
+    if len(response) == 1 and any(response & term.var_names for term in terms):
+        raise InputError(
+            f"'{min(response)}' stands on both sides of the '~' in the formula '{text}'; "
+            "take it off the right"
+        )
 
 
 def _unrolled(tree: Any) -> tuple[Any, list[tuple[str, Any]]]:

@@ -1,6 +1,7 @@
 """The user's own priors: what each is for, and what can be none."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,6 +103,11 @@ def _keys(part: str, coefficient: str, taken: set[str]) -> list[str]:
 
 def _check_coefficient(name: str, prior: Any, elements: int) -> None:
     """Refuse what is no law of one coefficient, or of each of several."""
+    if isinstance(prior, Real | dist.Delta):
+        raise InputError(
+            f"'{name}' is no parameter that a number can fix; give a distribution, such as "
+            "Normal(0, 1), or leave the term out and its known part to the offset"
+        )
     if not isinstance(prior, dist.Distribution):
         raise InputError(f"the prior of '{name}' is no NumPyro distribution but {prior!r}")
     _check_law(name, prior, elements)
@@ -138,5 +144,6 @@ def _fixed(name: str, value: object) -> float:
             f"the prior of '{name}' is neither a NumPyro distribution nor a number but {value!r}"
         ) from None
     if not (number >= 0 if name == "alpha" else 0 < number < np.inf):
-        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be positive, and finite")
+        bounds = "0 or more" if name == "alpha" else "positive and finite"
+        raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be {bounds}")
     return number
