@@ -15,7 +15,9 @@ anchor: D = psi(u0) t to the last place, an exponential law whose mean 1/psi(u0)
 for the format though its logarithm is not. :func:`settle` sees every such law in a unit of its own.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import DTypeLike
 
 from robust_dist._precision import exp_excess, gap_floor, log_largest
 from robust_dist._standard import alpha_bound
@@ -64,7 +67,7 @@ class _Excess(NamedTuple):
     """w0"""
 
 
-def _largest(dtype: np.dtype) -> float:
+def _largest(dtype: DTypeLike) -> float:
     """Return a distance whose square is a number, with room to spare."""
     return float(np.sqrt(np.finfo(dtype).max)) / 8
 
@@ -134,28 +137,44 @@ def _excess(t: Array, anchor: Array, alpha: Array) -> Array:
     return _amplify(jnp.where(close, near, far), c.exponent)
 
 
-@jax.custom_jvp
+def _guarded(
+    f: Callable[..., Array], orders: int, infinity: Callable[[DTypeLike], float]
+) -> Callable[..., Array]:
+    """Return a function whose derivatives of the first orders are finite numbers.
+
+    Then 0 times a derivative is 0. Where one is no number, though the arguments are, terms of it
+    have overflowed; of D they are positive. Infinity is a number of the order of the largest to the
+    first order, and of its root to the second, which still is one times a parameter's derivative.
+    """
+    guarded = jax.custom_jvp(f)
+
+    def partial(index: int) -> Callable[..., Array]:
+        def slope(*primals: Array) -> Array:
+            def along(x: Array) -> Array:
+                return f(*primals[:index], x, *primals[index + 1 :])
+
+            x = primals[index]
+            value = jax.jvp(along, (x,), (jnp.ones_like(x),))[1]
+            numbers = ~functools.reduce(operator.or_, map(jnp.isnan, primals))
+            value = jnp.where(jnp.isnan(value) & numbers, jnp.inf, value)
+            return jnp.where(jnp.isinf(value), jnp.sign(value) * infinity(value.dtype), value)
+
+        return _guarded(slope, orders - 1, _largest) if orders > 1 else slope
+
+    def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+        terms = (partial(i)(*primals) * tangent for i, tangent in enumerate(tangents))
+        return guarded(*primals), functools.reduce(operator.add, terms)
+
+    guarded.defjvp(jvp)
+    return guarded
+
+
+_guarded_excess = _guarded(_excess, 2, lambda dtype: float(jnp.finfo(dtype).max) / 16)
+
+
 def excess(t: Array, anchor: Array, alpha: Array) -> Array:
-    """Return D at a distance t >= 0 from the anchor."""
-    return _excess(t, anchor, alpha)
-
-
-@excess.defjvp
-def _excess_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    t, anchor, alpha = primals
-    value = excess(t, anchor, alpha)
-    largest = jnp.finfo(value.dtype).max
-
-    def partial(f: Callable[[Array], Array], x: Array) -> Array:
-        slope = jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
-        # D rises with all three where it overflows; a finite number, so that 0 times it is 0
-        slope = jnp.where(jnp.isnan(slope) & ~jnp.isnan(value), largest, slope)
-        return jnp.clip(slope, -largest, largest)
-
-    in_t = partial(lambda t: _excess(t, anchor, alpha), t)
-    in_anchor = partial(lambda anchor: _excess(t, anchor, alpha), anchor)
-    in_alpha = partial(lambda alpha: _excess(t, anchor, alpha), alpha)
-    return value, in_t * tangents[0] + in_anchor * tangents[1] + in_alpha * tangents[2]
+    """Return D at a distance t >= 0 from the anchor; where it overflows, so do its derivatives."""
+    return _guarded_excess(t, anchor, alpha)
 
 
 def reach(level: Array | float, anchor: Array, alpha: Array) -> Array:
