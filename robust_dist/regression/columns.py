@@ -171,7 +171,8 @@ def _kind_of_text(name: str, column: pd.Series, data: pd.DataFrame) -> _Kind:
             f"column '{name}' holds '{column.iloc[words[0]]}', which is no number, "
             f"in {row_names(data, words)}; correct it or delete the row"
             if words.size
-            else f"column '{name}' holds numbers as text; convert it first"
+            else f"column '{name}' holds numbers as text, such as '{column.iloc[0]}'; write C(...) "
+            "of it for levels, or make it numbers"
         )
     codes, values = factorize(name, column)
     different = pd.Series(values, dtype=object).astype(str).str
