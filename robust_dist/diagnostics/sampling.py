@@ -91,6 +91,7 @@ def sampling_problems(dt: DataTree) -> list[str]:
     and localization: an improved R-hat, Bayesian Analysis 16 (2021), 667-718. M. Betancourt,
     Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo, arXiv:1604.00695.
     """
+    check_fit(dt)
     problems = [
         str(problem)
         for name in ("design_problems", "fit_problems")
