@@ -110,6 +110,11 @@ def test_a_dropped_row_does_not_shift_the_lines_of_the_file(tmp_path):
         ({"weights": [1, 1, 0, 1, 1, 1]}, "weights must be positive and finite, not 0 in row 2"),
         ({"measurement_error": [1, 1, 1, -1, 1, 1]}, "measurement error must be positive"),
         ({"offset": [0, 0, np.inf, 0, 0, 0]}, "offset must be finite, not inf in row 2"),
+        # single precision, of the sampler, would make zeros and infinities of them
+        ({"weights": np.full(6, 1e-300)}, "weights hold 1e-300, beyond single precision, in rows"),
+        ({"weights": [1, 1, 1, 1e40, 1, 1]}, "weights hold 1e.40, beyond single precision, in row"),
+        ({"measurement_error": np.full(6, 1e-40)}, "measurement error hold 1e-40, beyond"),
+        ({"offset": [0, 0, 0, 0, 0, -1e200]}, "offset hold -1e.200, beyond single precision"),
     ],
 )
 def test_what_belongs_to_rows_is_checked(arguments, complaint):

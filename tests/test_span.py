@@ -80,6 +80,8 @@ def test_neither_shift_nor_unit_of_a_predictor_reaches_the_sampler(formula, shif
         ("y ~ x + z", "y ~ z + x"),
         ("y ~ x + C(k)", "y ~ C(k, Treatment(5)) + x"),
         ("y ~ x + I(x**2)", "y ~ poly(x, 2)"),
+        ("y ~ x + C(k)", "y ~ 0 + C(k) + x"),
+        ("y ~ x * C(k)", "y ~ 0 + C(k) + C(k):x"),
     ],
 )
 def test_the_law_of_the_fit_does_not_depend_on_what_spans_it(one, other):
@@ -93,6 +95,23 @@ def test_the_law_of_the_fit_does_not_depend_on_what_spans_it(one, other):
 
     first, second = covariance(one), covariance(other)
     np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-4 * first.max())
+
+
+@pytest.mark.parametrize("part", ["alpha", "sigma"])
+def test_a_level_for_each_category_is_the_law_of_an_intercept_and_contrasts(part):
+    """Also of the shape and the scale, whose level depends on the unit of the response."""
+    laws = []
+    for formula in ("~ C(k) + x", "~ 0 + C(k) + x"):
+        data = table().assign(y=lambda frame: 1e6 * frame.y)
+        regression = Regression({"y": "y ~ x", part: formula}, data)
+        law, axes = regression.priors[f"beta_{part}"], getattr(regression.coordinates, part)
+        x = getattr(regression.design, part).x - axes.center
+        effect = x @ np.asarray(law.transform, float)
+        laws.append((x @ np.asarray(law.loc, float), effect @ effect.T))
+        assert np.isfinite(density(regression))
+    for first, second in zip(*laws, strict=True):
+        np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-4)
+    assert part == "alpha" or laws[0][0] == pytest.approx(np.log(1e6), abs=4)
 
 
 @settings(max_examples=50, deadline=None)
@@ -256,6 +275,12 @@ def test_a_term_without_what_it_is_built_on_is_named(formula, missing, shift):
     said = [str(warning.message) for warning in caught]
     assert len(said) == len(missing) == len(regression.design.problems)
     assert all(part in " ".join(said) for part in missing)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_a_sum_with_something_far_larger_is_not_named_for_its_rounding(unit):
+    """Warnings are errors here."""
+    assert not Regression("y ~ I(x + z)", table(unit=unit)).design.problems
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e5])

@@ -8,6 +8,7 @@ from xarray import DataArray, DataTree
 from robust_dist.diagnostics._loo import log_likelihood
 from robust_dist.diagnostics._noise import log_tails
 from robust_dist.diagnostics.tails import beyond, expected_and_observed, tail_summary
+from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.loo import FEWEST
 from robust_dist.regression.rows import parameters_in_blocks
 
@@ -38,6 +39,7 @@ def loo_pit(dt: DataTree) -> DataArray | None:
         Of dimension ``row``; None for a fit with fewer than 400 draws of ``log_likelihood``. A fit
         of more than 4e6 draws times rows is read at evenly spaced draws.
     """
+    check_fit(dt)
     density = log_likelihood(dt)
     if density is None:
         return None

@@ -7,6 +7,7 @@ from xarray import DataTree
 
 from robust_dist._numbers import to_precision
 from robust_dist.diagnostics._centre import centre_and_spread
+from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import constants
 from robust_dist.regression.standardize import least_absolute
 
@@ -36,6 +37,7 @@ def prior_problems(dt: DataTree) -> list[str]:
         A fit of ``robust_dist.regression.Regression``. Nothing is said of one with fewer than 400
         draws of the prior, as of very many rows, where priors count for little.
     """
+    check_fit(dt)
     if "prior" not in dt.children or dt["prior"].sizes["draw"] < _FEWEST:
         return []
     prior, posterior = dt["prior"].dataset, dt["posterior"].dataset

@@ -11,6 +11,9 @@ import pandas as pd
 from robust_dist._errors import InputError
 from robust_dist.datasets import nearest, row_names
 
+# what single precision can still be divided and multiplied by
+_SMALLEST, _LARGEST = 1e-30, 1e30
+
 
 def to_frame(data: Any) -> pd.DataFrame:
     """Return a pandas DataFrame of a frame that narwhals understands, or of a dict of columns.
@@ -167,11 +170,18 @@ def check_row_values(what: str, values: np.ndarray | None, frame: pd.DataFrame) 
     """Refuse values that are not finite, and weights or errors that are not positive."""
     if values is None:
         return
-    bad = np.flatnonzero(~np.isfinite(values) | ((values <= 0) & (what != "offset")))
+    positive = what != "offset"
+    bad = np.flatnonzero(~np.isfinite(values) | ((values <= 0) & positive))
     if bad.size:
-        wanted = "finite" if what == "offset" else "positive and finite"
+        wanted = "positive and finite" if positive else "finite"
         raise InputError(
             f"the {what} must be {wanted}, not {values[bad[0]]:g} in {row_names(frame, bad)}"
+        )
+    extreme = np.flatnonzero((np.abs(values) > _LARGEST) | ((values < _SMALLEST) & positive))
+    if extreme.size:
+        raise InputError(
+            f"the {what} hold {values[extreme[0]]:g}, beyond single precision, in "
+            f"{row_names(frame, extreme)}; give them in other units"
         )
 
 

@@ -48,9 +48,12 @@ def missing_terms(common: Any, columns: Columns, data: pd.DataFrame) -> Iterator
             added = np.reshape(moved - term.eval_new_data(rows), (len(rows), -1)).astype(float)
             # what varies counts: far from zero a square is all but a line
             varies, most = added.std(axis=0), np.abs(added).max(axis=0)
-            added = added / np.where(varies > 1e-9 * most, varies, np.maximum(most, 1e-300))
+            unit = np.where(varies > 1e-9 * most, varies, np.maximum(most, 1e-300))
+            added = added / unit
             left = added - design @ np.linalg.lstsq(design, added, rcond=None)[0]
-            if np.abs(left).max() > _LEFT:
+            # a sum with something far larger is rounded to that one's last digit
+            rounding = 10 * np.spacing(np.abs(moved).max()) / unit.min()
+            if np.abs(left).max() > max(_LEFT, rounding):
                 yield (
                     f"'{term.name}' stands without {_lower(term, name)}: the answer depends on "
                     f"where '{name}' is zero; add the missing term unless that zero has a meaning"

@@ -16,7 +16,7 @@ from robust_dist import scale_from_orthogonal
 from robust_dist.regression.design import Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.priors import Prior, Priors, joined
-from robust_dist.regression.standardize import Axes, Standardization
+from robust_dist.regression.standardize import LOG_SD, Axes, Standardization
 
 
 def make_model(
@@ -48,8 +48,9 @@ def make_model(
             design.groups, coordinates.group_units, coordinates.centering, strict=True
         )
     }
-    # log sigma at the sampler's zero, in the sampler's unit; of the fit only an intercept is not 0
-    sigma_shift = coordinates.sigma.fit.sum() - jnp.log(noise) if coordinates.sigma else 0.0
+    # log sigma at the sampler's zero, in the sampler's unit; without a level sigma is 1 there
+    level = None if coordinates.sigma is None else coordinates.sigma.constant
+    sigma_shift = -jnp.log(noise) if level is None else LOG_SD
 
     def parameter(name: str, unit: float = 1.0) -> ArrayLike:
         """Return a scalar parameter in the sampler's units."""

@@ -161,16 +161,15 @@ def choose_priors(
         If a default is beyond single precision in the units of the data.
     """
     y = design.y if design.offset is None else design.y - design.offset
-    centred = design.intercept is not None and design.intercept not in chosen.own["beta"]
-    middle = float(np.median(y)) if centred else 0.0
+    middle = 0.0 if coordinates.level is None else float(np.median(y))
     spread_y = spreads(y, middle)
     width = 2.5 * float(spread_y.max())
-    _refuse_extreme(design, coordinates.transform, width)
+    _refuse_extreme(design, coordinates, width)
     parts = predictors(design)
     defaults = {
         "beta": (coordinates, middle, width, width),
         "beta_alpha": (coordinates.alpha, 0.0, 1.5, 1.0),
-        "beta_sigma": (coordinates.sigma, _log_scale(coordinates), 2.0, 1.0),
+        "beta_sigma": (coordinates.sigma, coordinates.log_scale, 2.0, 1.0),
     }
     blocks = {
         part: tuple(_blocks(part, columns, chosen.coefficients[part], *defaults[part]))
@@ -196,11 +195,6 @@ def choose_priors(
     return Priors(priors | chosen.scalars, names, blocks, _in_words(design, blocks, width))
 
 
-def _log_scale(coordinates: Standardization) -> float:
-    """Return the logarithm of the scale at the centre; of the fit only an intercept is not 0."""
-    return 0.0 if coordinates.sigma is None else float(coordinates.sigma.fit.sum())
-
-
 def _blocks(
     part: str,
     columns: Columns,
@@ -215,9 +209,12 @@ def _blocks(
     taken = {column for _, places, _ in own for column in places}
     shared = [column for column in range(axes.fit.size) if column not in taken]
     if shared:
-        at_center = np.array([column == columns.intercept for column in shared])
-        loc, sd = np.where(at_center, level, 0.0), np.where(at_center, level_width, width)
-        prior = SpanNormal(loc, axes.transform[np.ix_(shared, shared)] * sd)
+        constant = np.array([column == axes.level for column in shared])
+        loc, sd = np.zeros(len(shared)), np.where(constant, level_width, width)
+        if axes.level is not None and axes.constant is not None:
+            loc = level * axes.directions(axes.constant)[shared]
+        transform = axes.transform[np.ix_(shared, shared)]
+        prior = SpanNormal(transform @ loc, transform * sd)
         replaced = any(name == part for name, _, _ in own)
         # without slopes only the intercept is left
         name = part
@@ -241,9 +238,14 @@ def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.D
     return dist.HalfNormal((2.5 * np.where(varies, slope, constant)).astype(np.float32))
 
 
-def _refuse_extreme(design: Design, transform: np.ndarray, width: float) -> None:
-    """Refuse units in which a coefficient is out of reach of single precision."""
-    sizes = width * np.linalg.norm(transform, axis=1)
+def _refuse_extreme(design: Design, coordinates: Standardization, width: float) -> None:
+    """Refuse units in which a coefficient or the scale is out of reach of single precision."""
+    if not 1e-30 < coordinates.noise < 1e30:
+        raise InputError(
+            f"the scale would be of the order {coordinates.noise:.0e}, beyond single precision; "
+            f"express '{design.response}' or the measurement errors in other units"
+        )
+    sizes = width * np.linalg.norm(coordinates.transform, axis=1)
     for name, size in zip(design.coefficients, sizes, strict=True):
         if not 1e-30 < size < 1e30:
             raise InputError(

@@ -47,6 +47,8 @@ class Basis(NamedTuple):
     """m, shape (p,); zero for the intercept, and throughout where nothing is centred"""
     transform: np.ndarray
     """shape (p, p)"""
+    level: int | None
+    """the element of theta that moves the fit of all rows alike, if there is one"""
 
 
 def triangular(blocks: Iterable[np.ndarray], columns: int) -> np.ndarray:
@@ -97,7 +99,28 @@ def nearly_dependent(columns: Columns, common: Any) -> Iterator[str]:
             )
 
 
-def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = ()) -> Basis:
+def constant(columns: Columns) -> np.ndarray | None:
+    """Return the coefficients by which columns add up to 1 in each row, if there are any.
+
+    Those of the indicators of all levels of a category do, without an intercept.
+    """
+    size = len(columns.values)
+    if columns.intercept is not None:
+        return np.eye(size)[columns.intercept]
+    ones = (np.column_stack([block, np.ones(len(block))]) for block in columns.blocks())
+    factor = triangular(ones, size + 1)
+    if factor[-1, -1] > 1e-9:  # beyond rounding
+        return None
+    unit = np.linalg.norm(factor[:-1, :-1], axis=0)
+    return np.linalg.solve(factor[:-1, :-1] / unit, factor[:-1, -1]) / unit
+
+
+def make_basis(
+    factor: np.ndarray,
+    intercept: int | None,
+    own: Sequence[int] = (),
+    constant: np.ndarray | None = None,
+) -> Basis:
     """Return an orthogonal basis of the columns whose triangular factor is given.
 
     Parameters
@@ -109,6 +132,8 @@ def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = (
     own
         Columns whose coefficients have priors of their own: the basis contains these coefficients
         themselves, up to units, and is orthogonal in what is left.
+    constant
+        The coefficients by which the columns add up to 1, if there are any.
     """
     size = len(factor)
     own = list(own)
@@ -132,8 +157,16 @@ def make_basis(factor: np.ndarray, intercept: int | None, own: Sequence[int] = (
     crossed = inverse @ (scaled[:shared, shared:] * unit[shared:] * left)
     transform[:shared, shared:] = -crossed / unit[:shared, None]
     transform[range(shared, size), range(shared, size)] = left
+    level = intercept if first else None
+    if not first and constant is not None and shared and not np.any(np.abs(constant[own]) > 1e-9):
+        # turned, so that one direction is the constant, as an intercept would be
+        direction = scaled[:shared, :shared] @ (unit * constant[order])[:shared]
+        turn = np.linalg.qr(np.column_stack([direction, np.eye(shared)]))[0]
+        turn[:, 0] *= np.sign(turn[:, 0] @ direction)
+        transform[:shared, :shared] = transform[:shared, :shared] @ turn
+        level = order[0]
     place = np.argsort(order)
-    return Basis(center, transform[np.ix_(place, place)])
+    return Basis(center, transform[np.ix_(place, place)], level)
 
 
 def winsorized_blocks(common: Any, data: pd.DataFrame) -> Iterator[np.ndarray]:

@@ -21,7 +21,10 @@ import numpy as np
 
 from robust_dist._errors import InputError
 from robust_dist.regression.design import BLOCK, Columns, Design, GroupTerm
-from robust_dist.regression.span import make_basis
+from robust_dist.regression.span import constant, make_basis
+
+LOG_SD = float(np.log(1.4826))
+"""the logarithm of a Normal's sd over its median absolute residual"""
 
 
 def spreads(values: np.ndarray, center: float) -> np.ndarray:
@@ -58,6 +61,10 @@ class Axes:
     """s, what one unit of the sampler's coefficients moves the linear predictor by"""
     intercept: int | None
     """the column of ones"""
+    constant: np.ndarray | None
+    """the coefficients by which the columns add up to 1, if there are any"""
+    level: int | None
+    """the sampler's coefficient that moves all rows alike, if there is one"""
 
     def standardized(self, columns: Columns) -> np.ndarray:
         """Return the design in the sampler's basis, in single precision."""
@@ -105,6 +112,11 @@ class Standardization(Axes):
     """from 0, where effects are sampled in units of their standard deviation, to 1, in the
     sampler's; shape (k, levels)"""
 
+    @property
+    def log_scale(self) -> float:
+        """The logarithm of a Normal's sd with these residuals."""
+        return LOG_SD + float(np.log(self.noise))
+
     def standardized_response(self, design: Design) -> np.ndarray:
         """Return the response in the sampler's units, in single precision."""
         z = np.empty(design.y.size, np.float32)
@@ -143,7 +155,10 @@ def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) 
         If the formula fits the data exactly, so that there is no noise.
     """
     own = own or {}
-    center, transform = make_basis(design.factor, design.intercept, own.get("beta", ()))
+    ones = constant(design)
+    center, transform, level = make_basis(
+        design.factor, design.intercept, own.get("beta", ()), ones
+    )
     offset = 0.0 if design.offset is None else design.offset
     error = np.ones_like(design.y) if design.measurement_error is None else design.measurement_error
     # the starting fit needs no more rows than a block
@@ -179,11 +194,12 @@ def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) 
         transform=transform,
         scale=scale,
         intercept=design.intercept,
+        constant=ones,
+        level=level,
         noise=noise,
         error=None if design.measurement_error is None else error * (noise / scale),
         alpha=_axes(design.alpha, 0.0, own.get("beta_alpha", ())),
-        # a Normal's standard deviation is 1.48 times its median absolute residual
-        sigma=_axes(design.sigma, np.log(1.4826 * noise), own.get("beta_sigma", ())),
+        sigma=_axes(design.sigma, LOG_SD + float(np.log(noise)), own.get("beta_sigma", ())),
         group_centers=centers,
         group_units=tuple(scale / root_mean_square(term.x) for term in terms),
         centering=tuple(
@@ -217,13 +233,16 @@ def _axes(columns: Columns | None, middle: float, own: Sequence[int]) -> Axes | 
     """Return the coordinates of a linear predictor that is about ``middle``, if there is one."""
     if columns is None:
         return None
-    center, transform = make_basis(columns.factor, columns.intercept, own)
+    ones = constant(columns)
+    center, transform, level = make_basis(columns.factor, columns.intercept, own, ones)
     return Axes(
-        fit=np.where(np.arange(center.size) == columns.intercept, middle, 0.0),
+        fit=np.zeros(center.size) if ones is None else middle * ones,
         center=center,
         transform=transform,
         scale=1.0,
         intercept=columns.intercept,
+        constant=ones,
+        level=level,
     )
 
 
