@@ -54,7 +54,7 @@ def levels_of_fit(name: str, column: pd.Series, fitted: pd.Index) -> pd.Series:
 
 
 def _interval(text: str) -> str:
-    """Return an interval that is text, such as ``(0.5, 9.0]``, as its label; other text as it is."""
+    """Return an interval that is text, as ``(0.5, 9.0]`` is, as its label; other text as it is."""
     match = re.fullmatch(r"([\[(])(\S+), (\S+)([\])])", text)
     if match is None:
         return text
