@@ -201,6 +201,9 @@ def test_the_very_table_of_the_fit_has_the_levels_of_the_fit(kind, formula, tmp_
         (list("abc"), pyarrow.array(list("abc")).dictionary_encode()),
         (["e\u0301", "b", "c"], ["\u00e9", "b", "c"]),
         (pd.IntervalIndex.from_breaks([0, 1, 2, 3]), pd.IntervalIndex.from_breaks([0.0, 1, 2, 3])),
+        # as a file has them
+        (pd.IntervalIndex.from_breaks([0.0, 1, 2, 3]), ["(0.0, 1.0]", "(1.0, 2.0]", "(2.0, 3.0]"]),
+        (["(0.0, 1.0]", "(1.0, 2.0]", "(2, x]"], ["(0, 1]", "(1.0, 2.0]", "(2, x]"]),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import re
 import unicodedata
 from decimal import Decimal
 from typing import Any
@@ -44,10 +45,24 @@ def to_levels(name: str, column: pd.Series) -> pd.Series:
 
 def levels_of_fit(name: str, column: pd.Series, fitted: pd.Index) -> pd.Series:
     """Return levels by the names that the fit has for them, where it has any."""
-    known = {label(level): level for level in fitted}
+    known = {_interval(label(level)): level for level in fitted}
+    known |= {label(level): level for level in fitted}
     codes, values = factorize(name, column)
-    levels = [known.get(label(value), label(value)) for value in values]
+    written = [label(value) for value in values]
+    levels = [known.get(text, known.get(_interval(text), text)) for text in written]
     return _categorical(column, codes, levels, levels, ordered=False)
+
+
+def _interval(text: str) -> str:
+    """Return an interval that is text, as ``(0.5, 9.0]`` is, as its label; other text as it is."""
+    match = re.fullmatch(r"([\[(])(\S+), (\S+)([\])])", text)
+    if match is None:
+        return text
+    try:
+        left, right = (_number(float(end)) for end in match.group(2, 3))
+    except ValueError:
+        return text
+    return f"{match[1]}{left}, {right}{match[4]}"
 
 
 def factorize(name: str, column: pd.Series) -> tuple[np.ndarray, list[Any]]:
