@@ -117,7 +117,9 @@ def why_not(name: str, functions: Collection[str]) -> str:
             "which keep to the data of the fit, or add a column to the data"
         )
     suggestion = nearest(last, {*LISTED, *functions}) or ";"
+    # only a plain name can be the user's own
+    passed = "" if modules else f", or pass it from Python as functions={{'{last}': {last}}}"
     return (
         f"there is no function '{name}' for formulas{suggestion} add a column with its values to "
-        f"the data, or pass it from Python as functions={{'{last}': {last}}}"
+        f"the data{passed}"
     )
