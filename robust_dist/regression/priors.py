@@ -42,6 +42,7 @@ import numpy as np
 from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
+from robust_dist._text import printable, printable_lines
 from robust_dist.regression.design import Columns, Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.own_priors import Chosen, Prior, predictors
@@ -116,10 +117,10 @@ class Priors(dict[str, Prior]):
 
     def __repr__(self) -> str:
         """Return one line for each parameter, and what the defaults of coefficients are."""
-        words = self.in_words()
+        words = {printable(name): text for name, text in self.in_words().items()}
         width = max(map(len, words))
         lines = [f"{name:<{width}}  {text}" for name, text in words.items()]
-        return "\n".join([*lines, *(["", self.words] if self.words else [])])
+        return "\n".join([*lines, *(["", printable_lines(self.words)] if self.words else [])])
 
 
 def describe(prior: Prior, element: int | None = None) -> str:
@@ -256,20 +257,29 @@ def _refuse_extreme(design: Design, coordinates: Standardization, width: float) 
 
 def _in_words(design: Design, blocks: Mapping[str, Sequence[Block]], width: float) -> str:
     """Return what the defaults of coefficients are, in sentences."""
-    sentences = []
+    parts = predictors(design)
+    widths = {
+        "beta": f"{width:.4g}, 2.5 spreads of '{design.response}'",
+        "beta_alpha": "1",
+        "beta_sigma": "1",
+    }
+    spanned, levels = [], []
     for part, places in blocks.items():
-        default = next((block for block in places if block.directions is not None), None)
-        if default is None:
-            continue
-        columns = predictors(design)[part]
-        size = f"{width:.4g} (2.5 spreads of '{design.response}')" if part == "beta" else "1"
-        if set(default.columns) - {columns.intercept}:
-            sentences.append(
-                f"{part}: one Normal law, the same in every direction of what the columns of "
-                f"the formula can say together: each moves {_PREDICTORS[part]} by a root mean "
-                f"square with sd {size}. The sds above are what that makes of single coefficients."
+        columns = {c for block in places if block.directions is not None for c in block.columns}
+        intercept = parts[part].intercept
+        if columns - {intercept}:
+            spanned.append(
+                f"{_PREDICTORS[part]} ({part}) by a root mean square of sd {widths[part]}"
             )
-        if columns.intercept in default.columns:
-            name = "Intercept" if part == "beta" else f"{part}[Intercept]"
-            sentences.append(f"{name}: the value where every column is at its mean.")
+        if intercept in columns:
+            levels.append("Intercept" if part == "beta" else f"{part}[Intercept]")
+    sentences = []
+    if spanned:
+        sentences.append(
+            "Coefficients have one Normal law, the same in every direction of what the columns of "
+            f"the formula can say together: each moves {'; '.join(spanned)}. The sds above are "
+            "what that makes of single coefficients."
+        )
+    if levels:
+        sentences.append(f"{', '.join(levels)}: the value where every column is at its mean.")
     return "\n".join(sentences)
