@@ -19,12 +19,17 @@ from robust_dist.regression.rows import row_law, row_parameters
 
 @pytest.mark.slow
 def test_groups_are_told_apart():
-    """Their true effects lie within a few posterior standard deviations, and spread as drawn."""
+    """Their effects are found to a third of what they differ by, and spread as drawn.
+
+    Not to standard deviations: the Cauchy law is the wrong one for noise of t(3), and too sure.
+    """
     dt = grouped()
     _, truth = grouped_data()
     effects = dt["posterior"]["beta"].sel(coefficient="Intercept") + dt["posterior"]["1|g"]
-    error = (effects.mean(("chain", "draw")) - truth) / effects.std(("chain", "draw"))
-    assert float(np.abs(error).max()) < 4
+    error = effects.mean(("chain", "draw")) - truth
+    assert float(np.abs(error).max()) < 1  # they were drawn with a standard deviation of 3
+    covered = np.abs(error) < 2 * effects.std(("chain", "draw"))
+    assert int(covered.sum()) >= 6  # of ten
     low, high = dt["posterior"]["1|g_sigma"].quantile([0.025, 0.975])
     assert low < 3 < high
     assert diagnostics.divergences(dt) <= 1
@@ -148,7 +153,7 @@ def test_approximations_find_the_posterior(line, method, monkeypatch):
     """Of Cauchy noise: the information per row is 1/(2 scale^2), for loc and for scale alike."""
     from robust_dist.regression import approximate
 
-    monkeypatch.setitem(approximate._STEPS, method, 1500)  # a simple posterior
+    monkeypatch.setattr(approximate, "_STEPS", 1500)  # a simple posterior
     monkeypatch.setattr(approximate, "BATCH", 1024)
     dt = line.fit(method=method, draws=500, chains=2)
     assert dt.attrs["method"] == method
@@ -171,7 +176,7 @@ def test_approximations_know_the_width_where_the_density_has_a_kink(method, monk
     """Laplace noise has no second derivative: the information per row is 1/scale^2 all the same."""
     from robust_dist.regression import approximate
 
-    monkeypatch.setitem(approximate._STEPS, method, 1500)
+    monkeypatch.setattr(approximate, "_STEPS", 1500)
     monkeypatch.setattr(approximate, "BATCH", 1024)
     rng = np.random.default_rng(3)
     x = rng.normal(size=6000)

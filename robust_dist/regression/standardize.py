@@ -17,6 +17,7 @@ rounding and the step size.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import jax.numpy as jnp
 import numpy as np
 
 from robust_dist._errors import InputError
@@ -81,11 +82,17 @@ class Axes:
 
         For NumPy arrays in double precision, and as it stands for JAX arrays in a model.
         """
-        beta = self.fit + z @ (self.scale * self.transform).T
+        fit, moves, center = self.fit, self.scale * self.transform, self.center
+        ones = (np.arange(self.fit.size) == self.intercept).astype(float)
+        if not isinstance(z, np.ndarray):
+            # in one precision: JAX may not mix NumPy's doubles with arrays of another mode
+            fit, moves, center, ones = (
+                jnp.asarray(value, z.dtype) for value in (fit, moves, center, ones)
+            )
+        beta = fit + z @ moves.T
         if self.intercept is None:
             return beta
-        ones = (np.arange(self.fit.size) == self.intercept).astype(float)
-        return beta - (beta @ self.center)[..., None] * ones
+        return beta - (beta @ center)[..., None] * ones
 
     def directions(self, beta: np.ndarray) -> np.ndarray:
         """Return theta, the orthogonal basis' coefficients, of coefficients at the centre."""
