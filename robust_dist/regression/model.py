@@ -88,10 +88,14 @@ def make_model(
         keep: Array | None = None,
     ) -> None:
         beta = coefficients("beta", coordinates)
-        effects = {
-            name: _group_effects(name, *units, moved) for name, units in effect_units.items()
+        # in the mode's own precision, which may be another than that of what was compiled before
+        real = jnp.result_type(float)
+        units = {
+            name: (jnp.asarray(unit, real), jnp.asarray(centering, real))
+            for name, (unit, centering) in effect_units.items()
         }
-        scaled = {name: effect_units[name][0][:, None] * effect for name, effect in effects.items()}
+        effects = {name: _group_effects(name, *each, moved) for name, each in units.items()}
+        scaled = {name: units[name][0][:, None] * effect for name, effect in effects.items()}
         for name, effect in uncentered(scaled, design.groups, coordinates.group_centers).items():
             numpyro.deterministic(name, effect)
         parameters: dict[str, Any] = {}
@@ -168,9 +172,7 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     return {name: values for name, values in data.items() if values is not None}
 
 
-def _group_effects(
-    name: str, unit: np.ndarray, centering: np.ndarray, moved: Mapping[str, Prior]
-) -> Array:
+def _group_effects(name: str, unit: Array, centering: Array, moved: Mapping[str, Prior]) -> Array:
     """Return the effects of a term in the sampler's units, shape (k, levels).
 
     Non-centered where the data say little of an effect, centered where they say much, and in

@@ -3,7 +3,7 @@
 Every prior is a NumPyro distribution in the user's own units:
 
 * ``beta``, the coefficients: one Normal law of the fit, the same in every direction of the span of
-  the centred design (:class:`SpanNormal`, :mod:`robust_dist.regression.span`): a direction moves
+  the centred design (``regression/span.py``): a direction moves
   the fit by a root mean square of Normal(0, 2.5 spread(y)) over the rows. For a single predictor
   this is a slope of Normal(0, 2.5 spread(y)/sd(x)), with sd that of the predictor winsorised to
   its values within three robust spreads. The value where every column is at its mean is

@@ -16,6 +16,7 @@ rounding and the step size.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -82,13 +83,12 @@ class Axes:
 
         For NumPy arrays in double precision, and as it stands for JAX arrays in a model.
         """
-        fit, moves, center = self.fit, self.scale * self.transform, self.center
         ones = (np.arange(self.fit.size) == self.intercept).astype(float)
+        constants: tuple[Any, ...] = (self.fit, self.scale * self.transform, self.center, ones)
         if not isinstance(z, np.ndarray):
             # in one precision: JAX may not mix NumPy's doubles with arrays of another mode
-            fit, moves, center, ones = (
-                jnp.asarray(value, z.dtype) for value in (fit, moves, center, ones)
-            )
+            constants = tuple(jnp.asarray(value, z.dtype) for value in constants)
+        fit, moves, center, ones = constants
         beta = fit + z @ moves.T
         if self.intercept is None:
             return beta
