@@ -122,7 +122,13 @@ def test_an_approximation_that_is_none_says_so(monkeypatch):
         mode = find_mode(*arguments)
         return mode._replace(vector=mode.vector + 1.0)
 
+    curvature = approximations._inverse_curvature
     monkeypatch.setattr(approximations, "find_mode", beside)
+    monkeypatch.setattr(
+        approximations,
+        "_inverse_curvature",
+        lambda potential, center: curvature(potential, center - 1.0),
+    )
     dt = regression.fit(method="laplace", draws=500, chains=2)
     (problem,) = json.loads(dt.attrs["fit_problems"])
     assert "Pareto k of its importance ratios" in problem

@@ -231,8 +231,10 @@ def test_declares_its_parameters(dtype):
     d = Orthogonal(*in_dtype((1.2, 0.5, 2.0), dtype), validate_args=True)
     assert tuple(d.arg_constraints) == NAMES
     assert list(d.reparametrized_params) == list(NAMES)
-    for make in (type(d), GeneralRobust.with_orthogonal_scale):
-        assert tuple(inspect.signature(make).parameters) == (*NAMES, "validate_args")
+    make = GeneralRobust.with_orthogonal_scale
+    assert tuple(inspect.signature(make).parameters) == (*NAMES, "validate_args")
+    # the class takes c of the paper too, as NumPyro's reparametrisation gives it
+    assert tuple(inspect.signature(type(d)).parameters) == (*NAMES, "scale", "validate_args")
     assert tuple(d.get_args()) == NAMES
     d.scale, d.cdf(0.3), d.log_prob(0.3)
     assert set(vars(d)) == {*NAMES, "_batch_shape", "_event_shape", "_validate_args"}

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from fits import compared, made_up
 from hypothesis import given
@@ -74,7 +75,10 @@ def hostile_fit():
 def hostile_comparison():
     """Return a comparison of regressions whose coefficient has a hostile name."""
     comparison = compared(["normal", "cauchy"])
-    return replace(comparison, coefficients=comparison.coefficients.rename(index={"x": HOSTILE}))
+    names = [HOSTILE if name == "x" else name for name in comparison.coefficients.index]
+    # of objects: an Arrow string cannot hold half of a letter
+    index = pd.Index(names, dtype=object)
+    return replace(comparison, coefficients=comparison.coefficients.set_axis(index))
 
 
 def test_tables_and_sentences_control_nothing(capsys):
