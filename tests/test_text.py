@@ -6,7 +6,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from fits import compared, made_up
 from hypothesis import given
@@ -62,23 +61,25 @@ def test_a_document_of_json_controls_nothing_and_says_the_same(capsys):
     assert json.loads(text) == {name: [name, 1.5, None]}
 
 
+# half of a letter is in no table: Arrow's strings, which pandas makes where it can, do not hold it
+NAME = HOSTILE.replace("\ud800", "")
+
+
 def hostile_fit():
     """Return a fit whose coefficients, rows, response and formula have hostile names."""
-    dt = made_up(coefficients=("Intercept", HOSTILE, f"{HOSTILE}2"), rows=12)
+    dt = made_up(coefficients=("Intercept", NAME, f"{NAME}2"), rows=12)
     for name in ("observed_data", "constant_data"):
         dataset = dt[name].to_dataset()
-        dt[name] = dataset.assign_coords(row=[f"{HOSTILE}{row}" for row in range(12)])
-    dt.attrs.update(response=HOSTILE, formula=HOSTILE, data=HOSTILE, seed=0, warmup=10)
+        dt[name] = dataset.assign_coords(row=[f"{NAME}{row}" for row in range(12)])
+    dt.attrs.update(response=NAME, formula=NAME, data=NAME, seed=0, warmup=10)
     return dt
 
 
 def hostile_comparison():
     """Return a comparison of regressions whose coefficient has a hostile name."""
     comparison = compared(["normal", "cauchy"])
-    names = [HOSTILE if name == "x" else name for name in comparison.coefficients.index]
-    # of objects: an Arrow string cannot hold half of a letter
-    index = pd.Index(names, dtype=object)
-    return replace(comparison, coefficients=comparison.coefficients.set_axis(index))
+    names = [NAME if name == "x" else name for name in comparison.coefficients.index]
+    return replace(comparison, coefficients=comparison.coefficients.set_axis(names))
 
 
 def test_tables_and_sentences_control_nothing(capsys):
