@@ -44,10 +44,9 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
     with jax.enable_x64(True):
         axes = sampler_axes(regression.model, regression.data, regression.sites)
         mode = find_mode(axes, starts(axes.size))
-        slope = jax.jit(jax.value_and_grad(axes.density))
 
         def descent(vector):
-            value, gradient = slope(jnp.asarray(vector))
+            value, gradient = axes.slope(jnp.asarray(vector))
             return -float(value), -np.asarray(gradient)
 
         generator = np.random.default_rng(1)
@@ -61,6 +60,11 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
     assert mode.problems == ()
 
 
+def plane(density):
+    """Return axes of two coordinates with this log density."""
+    return Axes(density, jax.jit(jax.value_and_grad(density)), 2, lambda z: {"z": z})
+
+
 def test_the_highest_of_several_modes_is_found():
     """Two hills, the lower of which the first start is on."""
 
@@ -69,7 +73,7 @@ def test_the_highest_of_several_modes_is_found():
         return jnp.logaddexp(-low, 2.0 - high)
 
     with jax.enable_x64(True):
-        mode = find_mode(Axes(density, 2, lambda z: {"z": z}), starts(2))
+        mode = find_mode(plane(density), starts(2))
     np.testing.assert_allclose(mode.vector, 3.0, atol=1e-3)
 
 
@@ -86,7 +90,7 @@ def test_what_is_no_mode_is_said(density, complaint):
     import re
 
     with jax.enable_x64(True):
-        mode = find_mode(Axes(density, 2, lambda z: {"z": z}), starts(2))
+        mode = find_mode(plane(density), starts(2))
     assert len(mode.problems) == 1
     assert re.search(complaint, mode.problems[0])
 
@@ -127,7 +131,7 @@ def test_an_approximation_that_is_none_says_so(monkeypatch):
     monkeypatch.setattr(
         approximations,
         "_inverse_curvature",
-        lambda potential, center: curvature(potential, center - 1.0),
+        lambda slope, center: curvature(slope, center - 1.0),
     )
     dt = regression.fit(method="laplace", draws=500, chains=2)
     (problem,) = json.loads(dt.attrs["fit_problems"])

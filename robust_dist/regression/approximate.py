@@ -104,7 +104,7 @@ def approximate(
             return Approximation(_as_numpy(axes.constrain(center), 2), problems)
         factor = None if svi is None else svi[1]
         if factor is None:
-            factor = _inverse_curvature(lambda vector: -axes.density(vector), center)
+            factor = _inverse_curvature(lambda vector: -axes.slope(vector)[1], center)
         noise = jax.random.normal(draw, (shape[0] * shape[1], axes.size), float)
         # rounded to a single number, draws would be no approximation
         if not bool(jnp.isfinite(factor).all() & (jnp.diag(factor) != 0).all()):
@@ -165,14 +165,18 @@ def _mismatch(axes: Axes, vectors: Array, noise: Array, rows: int, method: str) 
 def mean_density(
     make: Callable[[float], Callable[..., None]],
     sites: Sequence[str],
-    key: Array,
     data: Mapping[str, Any],
 ) -> float:
     """Return about the mean log density of a row, at the mode of some of the rows."""
     step = -(-len(data["y"]) // _PILOT)
     part = jax.tree.map(lambda values: values[::step], dict(data))
-    mode = approximate(make, sites, "map", key, part, (1, 1), False).draws
-    return mean_log_density(make(1.0), {name: value[0, 0] for name, value in mode.items()}, **part)
+    model = make(1.0)
+    with jax.enable_x64(True):
+        axes = sampler_axes(model, part, sites)
+        # one start: of a mode elsewhere the mean would do as well
+        mode = find_mode(axes, np.zeros((1, axes.size)))
+        values = _as_numpy(axes.constrain(jnp.asarray(mode.vector)), 0)
+    return mean_log_density(model, values, **part)
 
 
 def _variational(
@@ -234,17 +238,16 @@ def _latent(traced: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _inverse_curvature(potential: Callable[[Array], Array], center: Array) -> Array:
+def _inverse_curvature(slope: Callable[[Array], Array], center: Array) -> Array:
     r"""Return L, with L L^T the inverse of H, the curvature over a standard deviation.
 
-    With H^-1 = L L^T, the potential's gradient g and the unit vectors e_k,
+    With H^-1 = L L^T, the slope g of the potential and the unit vectors e_k,
 
     .. math:: L^T H L e_k = L^T \bigl(g(\mu + L e_k) - g(\mu - L e_k)\bigr) / 2 = e_k .
 
     It is the mean curvature under that Normal as far as a cubature of 2 d points can tell, which
     a variational Normal has, and the Hessian where that is constant. Zeros if there is no peak.
     """
-    slope = jax.jit(jax.grad(potential))
 
     def seen(factor: Array) -> Array:
         # one after the other: all together would hold the data as often as there are parameters

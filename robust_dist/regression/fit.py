@@ -250,7 +250,7 @@ class Regression:
             model, many = self.model, rows >= MANY
             large = many or mesh is not None
             if many:
-                centre = mean_density(make, self.sites, keys[0], self.data)
+                centre = mean_density(make, self.sites, self.data)
                 model = compensated(model, centre, sharded=mesh is not None)
             mcmc = sampler(
                 *(model, draws, warmup, chains, target_accept, bar, self.dense),

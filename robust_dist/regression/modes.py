@@ -44,6 +44,8 @@ class Axes(NamedTuple):
 
     density: Callable[[Array], Array]
     """of the vector of all unconstrained sites, in the order of the model"""
+    slope: Callable[[Array], tuple[Array, Array]]
+    """the density and its gradient"""
     size: int
     constrain: Callable[[Array], dict[str, Array]]
     """from the vector to the sampled sites"""
@@ -85,8 +87,10 @@ def sampler_axes(model: Callable[..., None], data: Mapping[str, Any], sites: Seq
         values = info.postprocess_fn(**arguments)(unravel(vector))
         return {name: values[name] for name in sites}
 
+    slope = jax.jit(jax.value_and_grad(density))
     return Axes(
         lambda vector: density(vector, arguments),
+        lambda vector: slope(vector, arguments),
         start.size,
         lambda vector: constrain(vector, arguments),
     )
@@ -101,10 +105,9 @@ def starts(size: int, key: int = 0) -> np.ndarray:
 
 def find_mode(axes: Axes, points: np.ndarray) -> Mode:
     """Return the highest point that can be climbed to from any of these, shape (starts, size)."""
-    slope = jax.jit(jax.value_and_grad(axes.density))
 
     def descent(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = slope(jnp.asarray(vector))
+        value, gradient = axes.slope(jnp.asarray(vector))
         if not np.isfinite(value):  # beyond the reach of doubles: turn back
             return _INFINITE, np.zeros_like(vector)
         return -float(value), -np.asarray(gradient)
