@@ -27,7 +27,8 @@ from scipy import optimize
 # far off as NumPyro's samplers start, half four times as far
 _STARTS = 16
 _RADII = (2.0, 8.0)
-_ITERATIONS = 2_000
+# of the density in one climb: some hundred lead to a mode, and none is where these do not
+_EVALUATIONS = 2_000
 # The density of a law with kinks has no gradient at its mode, where L-BFGS stops short. It is begun
 # again from this many points about the end, until none gains what is asked
 _RESTARTS = 12
@@ -113,7 +114,7 @@ def find_mode(axes: Axes, points: np.ndarray) -> Mode:
         return -float(value), -np.asarray(gradient)
 
     def climb(vector: np.ndarray) -> Any:
-        options = {"maxiter": _ITERATIONS, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-8}
+        options = {"maxfun": _EVALUATIONS, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-8}
         return optimize.minimize(descent, vector, jac=True, method="L-BFGS-B", options=options)
 
     best = min((climb(point) for point in points), key=lambda end: end.fun)
