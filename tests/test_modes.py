@@ -12,7 +12,7 @@ from scipy import optimize
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression import approximate as approximations
-from robust_dist.regression.modes import Axes, find_mode, sampler_axes, starts
+from robust_dist.regression.modes import Target, find_mode, sampler_target, starts
 
 
 def table(shift=0.0, rows=60):
@@ -42,16 +42,16 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
     """Nelder and Mead's simplex after BFGS, from random starts, on the same axes."""
     regression = Regression(formula, table(shift), likelihood)
     with jax.enable_x64(True):
-        axes = sampler_axes(regression.model, regression.data, regression.sites)
-        mode = find_mode(axes, starts(axes.size))
+        target = sampler_target(regression.model, regression.data, regression.sites)
+        mode = find_mode(target, starts(target.size))
 
         def descent(vector):
-            value, gradient = axes.slope(jnp.asarray(vector))
+            value, gradient = target.slope(jnp.asarray(vector))
             return -float(value), -np.asarray(gradient)
 
         generator = np.random.default_rng(1)
         best = -np.inf
-        for start in generator.uniform(-2, 2, (8, axes.size)):
+        for start in generator.uniform(-2, 2, (8, target.size)):
             end = optimize.minimize(descent, start, jac=True, method="BFGS")
             simplex = {"method": "Nelder-Mead", "options": {"maxiter": 400}}
             end = optimize.minimize(lambda vector: descent(vector)[0], end.x, **simplex)
@@ -61,8 +61,8 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
 
 
 def plane(density):
-    """Return axes of two coordinates with this log density."""
-    return Axes(density, jax.jit(jax.value_and_grad(density)), 2, lambda z: {"z": z})
+    """Return a target of two coordinates with this log density."""
+    return Target(density, jax.jit(jax.value_and_grad(density)), 2, lambda z: {"z": z})
 
 
 def test_the_highest_of_several_modes_is_found():

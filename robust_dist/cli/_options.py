@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from robust_dist._errors import InputError
 from robust_dist.cli import _compare, _datasets, _fit, _plot
-from robust_dist.cli._numbers import read_number, read_whole
+from robust_dist.cli._read_numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
 # as in robust_dist.regression, which takes a second to import

@@ -26,7 +26,7 @@ from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
-from robust_dist.regression.modes import Axes, find_mode, sampler_axes, starts
+from robust_dist.regression.modes import Target, find_mode, sampler_target, starts
 
 _PILOT = 20_000
 """rows by which starts are judged, and that tell the mean log density of all"""
@@ -94,18 +94,18 @@ def approximate(
     optimise, draw = jax.random.split(key)
     svi = _variational(make, method, optimise, data, progress) if method == "svi" else None
     with jax.enable_x64(True):
-        axes = sampler_axes(make(1.0), data, sites)
+        target = sampler_target(make(1.0), data, sites)
         if svi is None:
-            mode = find_mode(axes, _starts(make, data, sites, axes.size))
+            mode = find_mode(target, _starts(make, data, sites, target.size))
             center, problems = jnp.asarray(mode.vector), mode.problems
         else:
             center, problems = jnp.asarray(svi[0], float), ()
         if method == "map":
-            return Approximation(_as_numpy(axes.constrain(center), 2), problems)
+            return Approximation(_as_numpy(target.constrain(center), 2), problems)
         factor = None if svi is None else svi[1]
         if factor is None:
-            factor = _inverse_curvature(lambda vector: -axes.slope(vector)[1], center)
-        noise = jax.random.normal(draw, (shape[0] * shape[1], axes.size), float)
+            factor = _inverse_curvature(lambda vector: -target.slope(vector)[1], center)
+        noise = jax.random.normal(draw, (shape[0] * shape[1], target.size), float)
         # rounded to a single number, draws would be no approximation
         if not bool(jnp.isfinite(factor).all() & (jnp.diag(factor) != 0).all()):
             raise InputError(
@@ -113,8 +113,8 @@ def approximate(
                 "approximation; use method 'nuts'"
             )
         vectors = center + noise @ jnp.asarray(factor, float).T
-        draws = lax.map(axes.constrain, vectors, batch_size=256)
-        problems += _mismatch(axes, vectors, noise, len(data["y"]), method)
+        draws = lax.map(target.constrain, vectors, batch_size=256)
+        problems += _mismatch(target, vectors, noise, len(data["y"]), method)
         return Approximation(
             {name: v.reshape(*shape, *v.shape[1:]) for name, v in _as_numpy(draws, 0).items()},
             problems,
@@ -139,14 +139,16 @@ def _starts(
         return starts(size)
     step = -(-rows // _PILOT)
     part = jax.tree.map(lambda values: values[::step], dict(data))
-    pilot = sampler_axes(make(rows / len(part["y"])), part, sites)
+    pilot = sampler_target(make(rows / len(part["y"])), part, sites)
     return find_mode(pilot, starts(size)).vector[None]
 
 
-def _mismatch(axes: Axes, vectors: Array, noise: Array, rows: int, method: str) -> tuple[str, ...]:
+def _mismatch(
+    target: Target, vectors: Array, noise: Array, rows: int, method: str
+) -> tuple[str, ...]:
     """Return a sentence if the draws are not of the posterior, by Pareto-smoothed weights."""
     count = int(np.clip(_EVALUATIONS / rows, 200, 4000))
-    density = lax.map(axes.density, vectors[:count], batch_size=max(1, 1_000_000 // rows))
+    density = lax.map(target.density, vectors[:count], batch_size=max(1, 1_000_000 // rows))
     ratios = np.asarray(density + 0.5 * (noise[:count] ** 2).sum(axis=1))
     if not np.isfinite(ratios).all():
         k = np.inf
@@ -172,10 +174,10 @@ def mean_density(
     part = jax.tree.map(lambda values: values[::step], dict(data))
     model = make(1.0)
     with jax.enable_x64(True):
-        axes = sampler_axes(model, part, sites)
+        target = sampler_target(model, part, sites)
         # one start: of a mode elsewhere the mean would do as well
-        mode = find_mode(axes, np.zeros((1, axes.size)))
-        values = _as_numpy(axes.constrain(jnp.asarray(mode.vector)), 0)
+        mode = find_mode(target, np.zeros((1, target.size)))
+        values = _as_numpy(target.constrain(jnp.asarray(mode.vector)), 0)
     return mean_log_density(model, values, **part)
 
 

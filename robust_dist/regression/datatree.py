@@ -145,7 +145,7 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     design, coordinates, likelihood, _ = setting
     draws = {name: np.asarray(values, float) for name, values in draws.items()}
     found = {
-        part: _axes(coordinates)[part].coefficients(joined(draws, blocks))
+        part: coordinates.predictors[part].coefficients(joined(draws, blocks))
         for part, blocks in setting.priors.blocks.items()
     }
     for name in likelihood.scales:
@@ -169,16 +169,6 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     for term in design.groups:
         found[_name(term)] = _of_effects(term, effects[term.name], -2)
     return found
-
-
-def _axes(coordinates: Standardization) -> dict[str, Axes]:
-    """Return the coordinates of each linear predictor, by the name of its coefficients."""
-    parts = {
-        "beta": coordinates,
-        "beta_alpha": coordinates.alpha,
-        "beta_sigma": coordinates.sigma,
-    }
-    return {name: axes for name, axes in parts.items() if axes is not None}
 
 
 def _paper_scale(setting: Setting, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -208,7 +198,7 @@ def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> di
         },
     }
     for part, blocks in setting.priors.blocks.items():
-        axes = _axes(coordinates)[part]
+        axes = coordinates.predictors[part]
         for block in blocks:
             volumes[block.name] = _log_volume(axes, list(block.columns))
     found = {}

@@ -12,7 +12,7 @@ from robust_dist._errors import InputError
 from robust_dist.datasets import nearest, row_names
 
 # what single precision can still be divided and multiplied by
-_SMALLEST, _LARGEST = 1e-30, 1e30
+SMALLEST, LARGEST = 1e-30, 1e30
 
 
 def to_frame(data: Any) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def check_row_values(what: str, values: np.ndarray | None, frame: pd.DataFrame) 
         raise InputError(
             f"the {what} must be {wanted}, not {values[bad[0]]:g} in {row_names(frame, bad)}"
         )
-    extreme = np.flatnonzero((np.abs(values) > _LARGEST) | ((values < _SMALLEST) & positive))
+    extreme = np.flatnonzero((np.abs(values) > LARGEST) | ((values < SMALLEST) & positive))
     if extreme.size:
         raise InputError(
             f"the {what} hold {values[extreme[0]]:g}, beyond single precision, in "

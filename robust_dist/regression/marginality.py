@@ -38,7 +38,9 @@ def missing_terms(common: Any, columns: Columns, data: pd.DataFrame) -> Iterator
     rows = data.iloc[::step]
     design = columns.matrix(slice(None, None, step))
     size = np.abs(design).max(axis=0)
-    design = design / np.where(size > 0, size, 1.0)
+    directions, sizes, _ = np.linalg.svd(design / np.where(size > 0, size, 1.0), False)
+    # of some of the rows alone columns may be combinations of others
+    span = directions[:, sizes > sizes[0] * np.finfo(float).eps * max(design.shape)]
     for term in common.terms.values():
         for name in sorted(_polynomial_in(term)):
             if name not in rows or not is_number(rows[name]):
@@ -50,7 +52,7 @@ def missing_terms(common: Any, columns: Columns, data: pd.DataFrame) -> Iterator
             varies, most = added.std(axis=0), np.abs(added).max(axis=0)
             unit = np.where(varies > 1e-9 * most, varies, np.maximum(most, 1e-300))
             added = added / unit
-            left = added - design @ np.linalg.lstsq(design, added, rcond=None)[0]
+            left = added - span @ (span.T @ added)
             # a sum with something far larger is rounded to that one's last digit
             rounding = 10 * np.spacing(np.abs(moved).max()) / unit.min()
             if np.abs(left).max() > max(_LEFT, rounding):

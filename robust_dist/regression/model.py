@@ -214,22 +214,20 @@ def _in_sampler_units(
 ) -> dict[str, Any]:
     """Return the priors of what is sampled."""
     moved: dict[str, Any] = {}
-    axes = {"beta": coordinates, "beta_alpha": coordinates.alpha, "beta_sigma": coordinates.sigma}
     for part, blocks in priors.blocks.items():
-        axis = axes[part]
-        assert axis is not None
-        fit = axis.directions(axis.fit)
+        axes = coordinates.predictors[part]
+        fit = axes.directions(axes.fit)
         for block in blocks:
             columns = list(block.columns)
             if block.directions is not None:
                 loc, sd = block.directions
                 moved[block.name] = dist.Normal(
-                    jnp.asarray((loc - fit[columns]) / axis.scale, jnp.result_type(float)),
-                    jnp.asarray(sd / axis.scale, jnp.result_type(float)),
+                    jnp.asarray((loc - fit[columns]) / axes.scale, jnp.result_type(float)),
+                    jnp.asarray(sd / axes.scale, jnp.result_type(float)),
                 )
                 continue
-            unit = axis.scale * axis.transform[columns, columns]
-            center = axis.fit[columns]
+            unit = axes.scale * axes.transform[columns, columns]
+            center = axes.fit[columns]
             if block.single:
                 unit, center = unit[0], center[0]
             moved[block.name] = _moved(block.prior, -center / unit, 1 / unit)

@@ -40,7 +40,7 @@ _INFINITE = 1e300
 """what stands for the descent where the log density is not finite"""
 
 
-class Axes(NamedTuple):
+class Target(NamedTuple):
     """The log joint density on the sampler's axes, in double precision."""
 
     density: Callable[[Array], Array]
@@ -62,7 +62,9 @@ class Mode(NamedTuple):
     """why it may be no mode, one sentence each"""
 
 
-def sampler_axes(model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str]) -> Axes:
+def sampler_target(
+    model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str]
+) -> Target:
     """Return the log joint density of a model; call it, and all it returns, in double precision."""
     arguments = jax.tree.map(jnp.asarray, dict(data))
     info = initialize_model(
@@ -89,7 +91,7 @@ def sampler_axes(model: Callable[..., None], data: Mapping[str, Any], sites: Seq
         return {name: values[name] for name in sites}
 
     slope = jax.jit(jax.value_and_grad(density))
-    return Axes(
+    return Target(
         lambda vector: density(vector, arguments),
         lambda vector: slope(vector, arguments),
         start.size,
@@ -104,11 +106,11 @@ def starts(size: int, key: int = 0) -> np.ndarray:
     return np.vstack([np.zeros(size), radii * generator.uniform(-1, 1, (_STARTS, size))])
 
 
-def find_mode(axes: Axes, points: np.ndarray) -> Mode:
+def find_mode(target: Target, points: np.ndarray) -> Mode:
     """Return the highest point that can be climbed to from any of these, shape (starts, size)."""
 
     def descent(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = axes.slope(jnp.asarray(vector))
+        value, gradient = target.slope(jnp.asarray(vector))
         if not np.isfinite(value):  # beyond the reach of doubles: turn back
             return _INFINITE, np.zeros_like(vector)
         return -float(value), -np.asarray(gradient)
@@ -118,7 +120,7 @@ def find_mode(axes: Axes, points: np.ndarray) -> Mode:
         return optimize.minimize(descent, vector, jac=True, method="L-BFGS-B", options=options)
 
     best = min((climb(point) for point in points), key=lambda end: end.fun)
-    if axes.size <= _HESSIAN:
+    if target.size <= _HESSIAN:
         best = _newton(descent, best)
     best, gain = _begin_again(climb, best)
     return Mode(best.x, -best.fun, _problems(descent, best, gain))

@@ -43,7 +43,8 @@ from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
 from robust_dist._text import printable, printable_lines
-from robust_dist.regression.design import Columns, Design, GroupTerm
+from robust_dist.regression.design import Design, GroupTerm
+from robust_dist.regression.frame import LARGEST, SMALLEST
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.own_priors import Chosen, Prior, predictors
 from robust_dist.regression.span_normal import SpanNormal
@@ -168,13 +169,13 @@ def choose_priors(
     _refuse_extreme(design, coordinates, width)
     parts = predictors(design)
     defaults = {
-        "beta": (coordinates, middle, width, width),
-        "beta_alpha": (coordinates.alpha, 0.0, 1.5, 1.0),
-        "beta_sigma": (coordinates.sigma, coordinates.log_scale, 2.0, 1.0),
+        "beta": (middle, width, width),
+        "beta_alpha": (0.0, 1.5, 1.0),
+        "beta_sigma": (coordinates.log_scale, 2.0, 1.0),
     }
     blocks = {
-        part: tuple(_blocks(part, columns, chosen.coefficients[part], *defaults[part]))
-        for part, columns in parts.items()
+        part: tuple(_blocks(part, axes, chosen.coefficients[part], *defaults[part]))
+        for part, axes in coordinates.predictors.items()
     }
     priors: dict[str, Prior] = {}
     names: dict[str, tuple[str, ...]] = {}
@@ -198,20 +199,18 @@ def choose_priors(
 
 def _blocks(
     part: str,
-    columns: Columns,
+    axes: Axes,
     own: Sequence[tuple[str, tuple[int, ...], dist.Distribution]],
-    axes: Axes | None,
     level: float,
     level_width: float,
     width: float,
 ) -> Iterator[Block]:
     """Yield the block of coefficients with the default prior, and those of the user's."""
-    assert axes is not None  # as there are columns
     taken = {column for _, places, _ in own for column in places}
     shared = [column for column in range(axes.fit.size) if column not in taken]
     if shared:
-        constant = np.array([column == axes.level for column in shared])
-        loc, sd = np.zeros(len(shared)), np.where(constant, level_width, width)
+        at_level = np.array([column == axes.level for column in shared])
+        loc, sd = np.zeros(len(shared)), np.where(at_level, level_width, width)
         if axes.level is not None and axes.constant is not None:
             loc = level * axes.directions(axes.constant)[shared]
         transform = axes.transform[np.ix_(shared, shared)]
@@ -241,14 +240,14 @@ def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.D
 
 def _refuse_extreme(design: Design, coordinates: Standardization, width: float) -> None:
     """Refuse units in which a coefficient or the scale is out of reach of single precision."""
-    if not 1e-30 < coordinates.noise < 1e30:
+    if not SMALLEST < coordinates.noise < LARGEST:
         raise InputError(
             f"the scale would be of the order {coordinates.noise:.0e}, beyond single precision; "
             f"express '{design.response}' or the measurement errors in other units"
         )
     sizes = width * np.linalg.norm(coordinates.transform, axis=1)
     for name, size in zip(design.coefficients, sizes, strict=True):
-        if not 1e-30 < size < 1e30:
+        if not SMALLEST < size < LARGEST:
             raise InputError(
                 f"the coefficient of '{name}' would be of the order {size:.0e}, beyond single "
                 f"precision; express '{name}' or '{design.response}' in other units"

@@ -120,6 +120,12 @@ class Standardization(Axes):
     sampler's; shape (k, levels)"""
 
     @property
+    def predictors(self) -> dict[str, Axes]:
+        """The coordinates of each linear predictor, by the name of its coefficients."""
+        parts = {"beta": self, "beta_alpha": self.alpha, "beta_sigma": self.sigma}
+        return {name: axes for name, axes in parts.items() if axes is not None}
+
+    @property
     def log_scale(self) -> float:
         """The logarithm of a Normal's sd with these residuals."""
         return LOG_SD + float(np.log(self.noise))

@@ -1,6 +1,5 @@
 """Terms of a formula that say nothing, or the same as another: mistakes that formulae lets pass."""
 
-from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -35,7 +34,7 @@ def check_levels(description: Any, data: pd.DataFrame, formula: str) -> None:
 
 
 def check_terms(model: Any, formula: str) -> None:
-    """Refuse terms of one name, of which formulae keeps the last, and terms without a column.
+    """Refuse a column that is called as the intercept is, and terms without a column.
 
     Parameters
     ----------
@@ -51,9 +50,8 @@ def check_terms(model: Any, formula: str) -> None:
     """
     from formulae.terms.terms import Intercept
 
-    names = Counter(term.name for term in model.terms)
     for term in model.terms:
-        if names[term.name] > 1 or (term.name == "Intercept" and not isinstance(term, Intercept)):
+        if term.name == "Intercept" and not isinstance(term, Intercept):
             raise InputError(
                 f"two terms of the formula '{formula}' have the name '{term.name}', one of them "
                 "that of a column; rename the column"
