@@ -434,7 +434,8 @@ def run(options):
     if "write" in os.environ:
         _files.os.fsync = signalled
         output.write({"x": b"1"})
-    print("asleep", file=sys.stderr, flush=True)
+    else:
+        sys.stderr.write("asleep\\n")
     ctypes.CDLL(None).sleep(60)
 
 def signalled(descriptor):
