@@ -21,9 +21,9 @@ import mpmath
 import numpy as np
 
 from robust_dist import GeneralRobust
+from robust_dist._numerics.log_normalizer import log_normalizer
+from robust_dist._numerics.loss import psi, rho, weight
 from robust_dist._precompute import exact
-from robust_dist.loss import psi, rho, weight
-from robust_dist.normalizer import log_normalizer
 
 DIGITS = 22  # of the truth: six more than float64 has
 FLOAT32_LARGEST_RHO = 80  # beyond, e^w alone may lose the float32 bar

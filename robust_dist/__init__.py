@@ -7,15 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from robust_dist._numerics.log_normalizer import log_normalizer
+    from robust_dist._numerics.loss import psi, rho, weight
+    from robust_dist._numerics.orthogonal_scale import orthogonal_scale, scale_from_orthogonal
     from robust_dist.distributions.asymmetric import AsymmetricGeneralRobust
     from robust_dist.distributions.censored import IntervalCensored, LeftCensored, RightCensored
     from robust_dist.distributions.general_robust import GeneralRobust
     from robust_dist.distributions.multivariate import MultivariateGeneralRobust
     from robust_dist.distributions.reference_alpha import ReferenceAlpha
     from robust_dist.distributions.truncated import TruncatedGeneralRobust
-    from robust_dist.loss import psi, rho, weight
-    from robust_dist.normalizer import log_normalizer
-    from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 __all__ = [
     "AsymmetricGeneralRobust",
@@ -45,12 +45,12 @@ _HOMES = {
     "ReferenceAlpha": "robust_dist.distributions.reference_alpha",
     "RightCensored": "robust_dist.distributions.censored",
     "TruncatedGeneralRobust": "robust_dist.distributions.truncated",
-    "log_normalizer": "robust_dist.normalizer",
-    "orthogonal_scale": "robust_dist.shape",
-    "psi": "robust_dist.loss",
-    "rho": "robust_dist.loss",
-    "scale_from_orthogonal": "robust_dist.shape",
-    "weight": "robust_dist.loss",
+    "log_normalizer": "robust_dist._numerics.log_normalizer",
+    "orthogonal_scale": "robust_dist._numerics.orthogonal_scale",
+    "psi": "robust_dist._numerics.loss",
+    "rho": "robust_dist._numerics.loss",
+    "scale_from_orthogonal": "robust_dist._numerics.orthogonal_scale",
+    "weight": "robust_dist._numerics.loss",
 }
 
 

@@ -1,6 +1,6 @@
 """The one exception for mistakes in what a user gave."""
 
-from robust_dist._text import printable, shortened
+from robust_dist._words.text import printable, shortened
 
 
 class InputError(ValueError):

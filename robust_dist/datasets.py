@@ -4,15 +4,15 @@ pandas is imported when data are read, not before: the command line lists the da
 ``--help`` without it.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust_dist._errors import InputError
+from robust_dist._words.names import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,14 +75,6 @@ DATASETS = {
 }
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" for the known word most like this one, or nothing."""
-    known = list(known)
-    folded = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1)
-    return f"; did you mean '{folded[found[0]]}'?" if found else ""
-
-
 def load(name: str) -> "pd.DataFrame":
     """Return a shipped data set, its rows numbered from 1.
 
@@ -98,7 +90,9 @@ def load(name: str) -> "pd.DataFrame":
     """
     if not isinstance(name, str) or name not in DATASETS:
         known = ", ".join(DATASETS)
-        raise InputError(f"no data set '{name}'{nearest(str(name), DATASETS)} There are: {known}")
+        raise InputError(
+            f"no data set '{name}'{nearest(str(name), DATASETS) or '.'} There are: {known}"
+        )
     return read_csv(DATASETS[name].path)
 
 

@@ -25,7 +25,7 @@ from numpyro.distributions.transforms import Transform
 from scipy.fft import dct
 
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.formats import promote_inexact
 
 __all__ = ["CDF97", "DCT", "ScaledYUV"]
 

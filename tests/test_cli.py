@@ -13,9 +13,8 @@ import pytest
 import xarray as xr
 from fits import compared, made_up, stackloss
 
-from robust_dist import _report
 from robust_dist._errors import InputError
-from robust_dist.cli import _fit, _options, main
+from robust_dist.cli import _fit, _options, _report, main
 from robust_dist.cli._priors import read_priors
 
 OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}

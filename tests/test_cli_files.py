@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fits import compared, made_up
 
-from robust_dist import _report, regression
-from robust_dist.cli import main
+from robust_dist import regression
+from robust_dist.cli import _report, main
 
 GERMAN = "x;y;z\n1,5;2;7 %\n2,5;3;8 %\n"
 

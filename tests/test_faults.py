@@ -16,8 +16,8 @@ import pytest
 import xarray as xr
 from fits import compared, made_up
 
-from robust_dist import _report, datasets, diagnostics, regression
-from robust_dist.cli import _files, _fit, _folder, _plot, _streams, main
+from robust_dist import datasets, diagnostics, regression
+from robust_dist.cli import _files, _fit, _folder, _plot, _report, _streams, main
 
 OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
 FULL = OSError(errno.ENOSPC, "No space left on device")

@@ -16,7 +16,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from robust_dist.loss import psi, rho, weight
+from robust_dist._numerics.loss import psi, rho, weight
 
 # A value is a handful of roundings plus exp and log1p of a few ulp each; 2e-13 (900 ulp) leaves
 # room for e^w at |w| up to 700, whose relative error is |w| ulp. In float32, 5e-6 (42 ulp) has room

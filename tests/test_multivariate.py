@@ -16,7 +16,7 @@ import scipy.stats
 from mpmath import mpf
 
 from robust_dist import GeneralRobust, MultivariateGeneralRobust
-from robust_dist._radius import log_normalizer
+from robust_dist._numerics.elliptical.radius import log_normalizer
 
 TRIL = np.array([[1.0, 0.0, 0.0], [0.5, 2.0, 0.0], [-0.3, 0.2, 0.7]])
 LOC = np.array([1.0, -2.0, 3.0])

@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from robust_dist.normalizer import log_normalizer
+from robust_dist._numerics.log_normalizer import log_normalizer
 
 # |log Z| is below 1.5, half an ulp of which is 1.1e-16 (float32: 6e-8): the bounds are about 10 and
 # 3 ulp, for the table's own error, the rounding of its argument and of the interpolation.

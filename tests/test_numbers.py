@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robust_dist._numbers import decimal, to_precision
+from robust_dist._words.numbers import decimal, to_precision
 from robust_dist.diagnostics import format_summary
 
 # rounding the largest doubles up gives infinity, and the smallest have few digits

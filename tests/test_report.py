@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from fits import compared, made_up
 
 from robust_dist import diagnostics
-from robust_dist._report import comparison_picture, comparison_report, fit_pictures, fit_report
+from robust_dist.cli._report import comparison_picture, comparison_report, fit_pictures, fit_report
 
 
 class Page(HTMLParser):

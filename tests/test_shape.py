@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from robust_dist import GeneralRobust, orthogonal_scale, scale_from_orthogonal
-from robust_dist.shape import log_ratio
+from robust_dist._numerics.orthogonal_scale import log_ratio
 
 value = jax.jit(log_ratio)
 slope = jax.jit(jax.vmap(jax.grad(log_ratio)))

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from robust_dist import diagnostics, plots
 from robust_dist._errors import InputError
-from robust_dist._report import comparison_picture, comparison_report, fit_pictures, fit_report
-from robust_dist._text import is_control, printable
+from robust_dist._words.text import is_control, printable
+from robust_dist.cli._report import comparison_picture, comparison_report, fit_pictures, fit_report
 from robust_dist.cli._results import _print_json as print_json
 from robust_dist.cli._session import teller, warn
 

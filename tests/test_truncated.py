@@ -18,7 +18,7 @@ from numpyro.infer import MCMC, NUTS, Predictive
 from numpyro.infer.util import potential_energy
 
 from robust_dist import GeneralRobust, TruncatedGeneralRobust
-from robust_dist._window import Bounds, excess, log_mass
+from robust_dist._numerics.window.mass import Bounds, excess, log_mass
 
 NAMES = ("alpha", "loc", "scale", "low", "high")
 # (alpha, loc, scale, low, high): around loc, to its right and left, wide, far, half-open

@@ -1,4 +1,4 @@
-"""The coordinates of :mod:`robust_dist._alpha_table`, in which its splines are uniform."""
+"""The coordinates of ``alpha_table``, in which its splines are uniform."""
 
 import mpmath
 from mpmath import mpf

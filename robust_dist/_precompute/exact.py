@@ -9,7 +9,7 @@ r"""High-precision truth about the loss and its law, from their definition.
 (Barron, CVPR 2019, arXiv 1701.03077, eqs. 1 and 16), with the limits taken at
 :math:`\alpha \in \{0, 2, \pm\infty\}`. Tables are built from these functions and the run-time code
 is tested against them, so nothing here shares code, or a formula chosen for floating point, with
-:mod:`robust_dist.loss`: cancellation is met with more digits, not with rearrangement.
+``loss``: cancellation is met with more digits, not with rearrangement.
 
 Numbers come in as ``float``, ``int`` or ``mpmath.mpf`` and are taken to be exact; results are
 ``mpf`` that carry the asked digits whatever ``mpmath.mp.prec`` is when they are returned

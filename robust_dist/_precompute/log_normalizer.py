@@ -2,7 +2,7 @@
 
 Run as ``python -m robust_dist._precompute.log_normalizer``; it takes a few seconds. Every node
 holds log Z, or the smooth part of it, with two exact derivatives from 30-digit values
-(:mod:`robust_dist._precompute.exact`), in the coordinates of :mod:`robust_dist._alpha_table`.
+(:mod:`robust_dist._precompute.exact`), in the coordinates of ``alpha_table``.
 """
 
 import argparse

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust_dist._text import printable
+from robust_dist._words.text import printable
 from robust_dist.cli._folder import find_output
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._results import netcdf, written
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     say = teller(options.quiet)
     say("loading JAX, NumPyro and ArviZ")
     from robust_dist import diagnostics
-    from robust_dist._report import comparison_picture, comparison_report
+    from robust_dist.cli._report import comparison_picture, comparison_report
     from robust_dist.regression import compare
 
     with problems_later(), guesses_told(data, options):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import InputError
-from robust_dist._text import printable
+from robust_dist._words.text import printable
 from robust_dist.cli._folder import find_output
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._priors import read_priors
@@ -159,7 +159,7 @@ def _draw(
     priors: "Priors",
 ) -> None:
     """Draw the pictures and write the report."""
-    from robust_dist._report import fit_pictures, fit_report
+    from robust_dist.cli._report import fit_pictures, fit_report
 
     pictures = fit_pictures(dt)
     for name in ("alpha", "fit"):

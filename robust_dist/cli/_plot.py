@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust_dist._errors import InputError
-from robust_dist._text import printable
+from robust_dist._words.text import printable
 from robust_dist.cli._files import write_file
 from robust_dist.cli._memory import check_memory
 

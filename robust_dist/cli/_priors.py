@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from robust_dist._errors import InputError
+from robust_dist._words.names import nearest
 from robust_dist.cli._read_numbers import read_number
-from robust_dist.datasets import nearest
 
 # A name may hold anything, as those of C(k)[T.b] and bs(x, df=4)[0] do: it ends at the first equals
 # sign behind which there is nothing but one distribution of numbers, or one word.

@@ -11,9 +11,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from robust_dist._errors import FormulaWarning, InputError
-from robust_dist._text import printable
+from robust_dist._words.names import nearest
+from robust_dist._words.text import printable
 from robust_dist.cli._streams import complain
-from robust_dist.datasets import DATASETS, STDIN, load, nearest, read_csv
+from robust_dist.datasets import DATASETS, STDIN, load, read_csv
 
 if TYPE_CHECKING:
     import pandas as pd

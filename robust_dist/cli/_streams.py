@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TextIO
 
-from robust_dist._text import printable, printable_lines, shortened
+from robust_dist._words.text import printable, printable_lines, shortened
 
 
 def open_streams() -> None:

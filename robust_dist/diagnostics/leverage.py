@@ -3,10 +3,10 @@
 import numpy as np
 from xarray import DataArray, DataTree
 
-from robust_dist._text import printable
+from robust_dist._words.names import listed
+from robust_dist._words.text import printable
 from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.diagnostics._loo import pareto_k_together
-from robust_dist.diagnostics._words import listed
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import constants
 

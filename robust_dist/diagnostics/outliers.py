@@ -5,10 +5,10 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist._arguments import check_type
-from robust_dist._numbers import decimal
-from robust_dist._text import printable
+from robust_dist._words.names import listed
+from robust_dist._words.numbers import decimal
+from robust_dist._words.text import printable
 from robust_dist.diagnostics._loo import pareto_k
-from robust_dist.diagnostics._words import listed
 from robust_dist.diagnostics.leverage import leverage
 from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
 from robust_dist.diagnostics.weights import observation_weights

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from xarray import DataTree
 
-from robust_dist._numbers import to_precision
+from robust_dist._words.numbers import to_precision
 from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.rows import constants

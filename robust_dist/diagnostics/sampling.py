@@ -8,9 +8,9 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist._arguments import check_type
-from robust_dist._numbers import to_precision
-from robust_dist._text import printable
-from robust_dist.diagnostics._words import listed
+from robust_dist._words.names import listed
+from robust_dist._words.numbers import to_precision
+from robust_dist._words.text import printable
 from robust_dist.regression.fitted import check_fit
 
 # 1.01, and 400, which is 100 for each of four chains: Vehtari et al. (2021)

@@ -9,13 +9,13 @@ from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
 
 from robust_dist._arguments import check_real
-from robust_dist._draw import draw_two_piece, log_tail_of_side
-from robust_dist._moments import absolute_moment, mean_loss
-from robust_dist._precision import promote_inexact
-from robust_dist._standard import log_density
-from robust_dist._tail import log_two_sided_tail, two_sided_quantile
+from robust_dist._numerics.draws import draw_two_piece, log_tail_of_side
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.log_density import log_density
+from robust_dist._numerics.log_normalizer import log_normalizer
+from robust_dist._numerics.moments import absolute_moment, mean_loss
+from robust_dist._numerics.tails import log_two_sided_tail, two_sided_quantile
 from robust_dist.distributions._family import prng_key, refuse_negative
-from robust_dist.normalizer import log_normalizer
 
 
 class AsymmetricGeneralRobust(Distribution):

@@ -5,7 +5,7 @@ from jax.typing import ArrayLike
 from numpyro.distributions import Normal
 from numpyro.distributions.kl import kl_divergence
 
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist.distributions.general_robust import GeneralRobust
 
 
@@ -15,7 +15,7 @@ def _parameters(law: GeneralRobust | Normal) -> tuple[ArrayLike, ...]:
 
 def _kl(p: GeneralRobust | Normal, q: GeneralRobust | Normal) -> Array:
     # who never asks for a divergence does not wait for its quadrature rules
-    from robust_dist._divergence import divergence
+    from robust_dist._numerics.divergence import divergence
 
     return divergence(*promote_inexact(*_parameters(p), *_parameters(q)))
 

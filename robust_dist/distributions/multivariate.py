@@ -13,9 +13,9 @@ from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import not_jax_tracer
 
 from robust_dist._arguments import check_real
-from robust_dist._elliptical import rho_of_length
-from robust_dist._precision import promote_inexact
-from robust_dist._radius import draw, log_normalizer, mean_loss, mean_square
+from robust_dist._numerics.elliptical.loss_of_length import rho_of_length
+from robust_dist._numerics.elliptical.radius import draw, log_normalizer, mean_loss, mean_square
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist.distributions._family import prng_key, refuse_negative
 
 _solve = jnp.vectorize(lambda l, x: solve_triangular(l, x, lower=True), signature="(n,n),(n)->(n)")  # noqa: E741

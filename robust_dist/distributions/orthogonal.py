@@ -9,11 +9,11 @@ from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
 
 from robust_dist._arguments import check_real
-from robust_dist._orthogonal import log_density
-from robust_dist._precision import promote_inexact
-from robust_dist._tail import log_two_sided_tail_of_sigma
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.orthogonal_log_density import log_density
+from robust_dist._numerics.orthogonal_scale import orthogonal_scale, scale_from_orthogonal
+from robust_dist._numerics.tails import log_two_sided_tail_of_sigma
 from robust_dist.distributions.general_robust import GeneralRobust
-from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 
 class OrthogonalGeneralRobust(GeneralRobust):

@@ -15,8 +15,8 @@ from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import not_jax_tracer
 
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
-from robust_dist._reference_prior import (
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.reference_prior import (
     Mass,
     log_density,
     log_total,

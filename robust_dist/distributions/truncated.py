@@ -11,10 +11,10 @@ from numpyro.distributions import Distribution, constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import not_jax_tracer
 
-from robust_dist import _window_law
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
-from robust_dist._window_law import Parameters
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.window import law as window_law
+from robust_dist._numerics.window.law import Parameters
 from robust_dist.constraints import extended_real
 from robust_dist.distributions._family import prng_key
 
@@ -125,7 +125,7 @@ class TruncatedGeneralRobust(Distribution):
         mask = super()._validate_sample(jnp.asarray(value))
         # of traced values NumPyro puts -inf where the mask is false, also where there is no law
         (parameters,) = self._parameters()
-        return mask | jnp.isnan(_window_law.mode(parameters))
+        return mask | jnp.isnan(window_law.mode(parameters))
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> constraints.Constraint:
@@ -152,7 +152,7 @@ class TruncatedGeneralRobust(Distribution):
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
         """Return the log density at value, -inf outside of the window."""
-        return _window_law.log_density(*self._parameters(value))
+        return window_law.log_density(*self._parameters(value))
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return draws, quantiles of uniforms, with pathwise derivatives in every parameter.
@@ -175,7 +175,7 @@ class TruncatedGeneralRobust(Distribution):
         # not 0, whose quantile at an open end is infinite
         tiny = jnp.finfo(dtype).tiny
         q = jax.random.uniform(key, (*sample_shape, *self.batch_shape), dtype, minval=tiny)
-        return _window_law.quantile(q, parameters)
+        return window_law.quantile(q, parameters)
 
     def icdf(self, q: ArrayLike) -> Array:
         """Return the quantile at q, nan outside of [0, 1].
@@ -183,7 +183,7 @@ class TruncatedGeneralRobust(Distribution):
         Derivatives in q and in every parameter are those of the implicit function. At an open side
         it reaches as far as the format has squares, 1e154 (float32 1e19) scales from loc.
         """
-        return _window_law.quantile(*self._parameters(q))
+        return window_law.quantile(*self._parameters(q))
 
     def cdf(self, value: ArrayLike) -> Array:
         """Return P(X <= value)."""
@@ -191,16 +191,16 @@ class TruncatedGeneralRobust(Distribution):
 
     def log_cdf(self, value: ArrayLike) -> Array:
         """Return log P(X <= value), without cancellation near either end."""
-        return _window_law.log_tails(*self._parameters(value))[0]
+        return window_law.log_tails(*self._parameters(value))[0]
 
     def log_sf(self, value: ArrayLike) -> Array:
         """Return log P(X > value), without cancellation near either end."""
-        return _window_law.log_tails(*self._parameters(value))[1]
+        return window_law.log_tails(*self._parameters(value))[1]
 
     @property
     def mode(self) -> Array:
         """The mode, the point of the window nearest to loc."""
-        return self._batch(_window_law.mode(*self._parameters()))
+        return self._batch(window_law.mode(*self._parameters()))
 
     @property
     def mean(self) -> Array:
@@ -208,7 +208,7 @@ class TruncatedGeneralRobust(Distribution):
 
         With an open side it is not computed for alpha in (0, 0.01) (float32 0.03), but nan.
         """
-        return self._batch(_window_law.mean_and_variance(*self._parameters())[0])
+        return self._batch(window_law.mean_and_variance(*self._parameters())[0])
 
     @property
     def variance(self) -> Array:
@@ -216,8 +216,8 @@ class TruncatedGeneralRobust(Distribution):
 
         With an open side it is not computed for alpha in (0, 0.01) (float32 0.03), but nan.
         """
-        return self._batch(_window_law.mean_and_variance(*self._parameters())[1])
+        return self._batch(window_law.mean_and_variance(*self._parameters())[1])
 
     def entropy(self) -> Array:
         """Return the differential entropy in nats, of the law on the window."""
-        return self._batch(_window_law.entropy(*self._parameters()))
+        return self._batch(window_law.entropy(*self._parameters()))

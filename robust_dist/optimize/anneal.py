@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from robust_dist._arguments import check_count, check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist.optimize.models import Model
 from robust_dist.optimize.noise import Noise, Parameter, lengths, positive
 from robust_dist.optimize.problem import Problem, linear_problem, residual_problem

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist.optimize.rounding import refuse_rounding, smallest_ratio
 
 

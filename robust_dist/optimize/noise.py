@@ -6,7 +6,7 @@ Given the residuals' lengths, the log posterior
     \sum_i \log p(r_i \mid \alpha, c) + \log p(\alpha) + \log p(c)
 
 is raised along one coordinate at a time: c at fixed alpha, then alpha at fixed orthogonal scale,
-which alpha hardly moves (:mod:`robust_dist.shape`). Both by bisection of the derivative, which
+which alpha hardly moves (``orthogonal_scale``). Both by bisection of the derivative, which
 needs no start and ends in the corner if the maximum is there.
 """
 
@@ -19,12 +19,12 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.distributions import Distribution, ImproperUniform, Uniform, constraints
 
-from robust_dist import _radius
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.elliptical import radius
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.loss import rho
+from robust_dist._numerics.orthogonal_scale import orthogonal_scale, scale_from_orthogonal
 from robust_dist.distributions.general_robust import GeneralRobust
-from robust_dist.loss import rho
-from robust_dist.shape import orthogonal_scale, scale_from_orthogonal
 
 type Parameter = ArrayLike | Distribution
 """a number, which is held fixed; a prior, for the posterior mode; or "ml", a flat prior"""
@@ -106,7 +106,7 @@ def log_posterior(known: Noise, alpha: Array, scale: Array, length: Array, dimen
         sigma = orthogonal_scale(alpha, scale)
         each = GeneralRobust.with_orthogonal_scale(alpha, 0.0, sigma).log_prob(length)
     else:
-        log_constant = _radius.log_normalizer(dimension, alpha) + dimension * jnp.log(scale)
+        log_constant = radius.log_normalizer(dimension, alpha) + dimension * jnp.log(scale)
         each = -rho(length, alpha, scale) - log_constant
     total = jnp.sum(each)
     if known.alpha_prior is not None:

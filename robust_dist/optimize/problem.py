@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist.optimize.models import Linear, Model, linear, nonlinear
 from robust_dist.optimize.noise import Noise, Parameter, lengths, noise, smallest_scale
 

@@ -10,7 +10,7 @@ from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 from jax.typing import DTypeLike
 
-from robust_dist.loss import weight
+from robust_dist._numerics.loss import weight
 from robust_dist.optimize.models import Model
 from robust_dist.optimize.noise import (
     Noise,

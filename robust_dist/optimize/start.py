@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from robust_dist._numerics.orthogonal_scale import orthogonal_scale
 from robust_dist.optimize.irls import irls
 from robust_dist.optimize.least_absolute import least_absolute
 from robust_dist.optimize.models import Linear, linear
 from robust_dist.optimize.reweight import middle
-from robust_dist.shape import orthogonal_scale
 
 # the median of abs(X) under GeneralRobust(1)
 _MEDIAN_AT_ONE = 0.9244644174628215

@@ -8,7 +8,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from robust_dist._text import printable, shortened
+from robust_dist._words.text import printable, shortened
 
 # from the palette of Okabe and Ito, told apart by people with any colour vision
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"

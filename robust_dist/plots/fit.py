@@ -8,7 +8,7 @@ from xarray import DataTree
 
 from robust_dist._arguments import whole_number
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest
+from robust_dist._words.names import nearest
 from robust_dist.diagnostics import observation_weights
 from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.plots._style import (

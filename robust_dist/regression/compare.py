@@ -11,8 +11,8 @@ from xarray import DataTree
 
 from robust_dist._arguments import check_type, whole_number
 from robust_dist._errors import InputError
-from robust_dist._numbers import decimal
-from robust_dist._text import printable
+from robust_dist._words.numbers import decimal
+from robust_dist._words.text import printable
 from robust_dist.regression.fit import Regression
 from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest, row_names
+from robust_dist._words.names import nearest
+from robust_dist.datasets import row_names
 
 # what single precision can still be divided and multiplied by
 SMALLEST, LARGEST = 1e-30, 1e30

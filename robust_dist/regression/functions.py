@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest
+from robust_dist._words.names import nearest
 
 Functions = Mapping[str, Callable[..., Any]]
 

@@ -23,7 +23,7 @@ from numpyro import distributions as dist
 
 from robust_dist import GeneralRobust
 from robust_dist._errors import InputError
-from robust_dist.datasets import nearest
+from robust_dist._words.names import nearest
 
 
 class Likelihood(NamedTuple):

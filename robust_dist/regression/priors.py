@@ -42,7 +42,7 @@ import numpy as np
 from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
-from robust_dist._text import printable, printable_lines
+from robust_dist._words.text import printable, printable_lines
 from robust_dist.regression.design import Design, GroupTerm
 from robust_dist.regression.frame import LARGEST, SMALLEST
 from robust_dist.regression.likelihoods import Likelihood

@@ -27,8 +27,9 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from robust_dist._precision import exp_excess, gap_floor, log_largest
-from robust_dist._standard import alpha_bound
+from robust_dist._numerics.formats import gap_floor, log_largest
+from robust_dist._numerics.log_density import alpha_bound
+from robust_dist._numerics.power_series import exp_excess
 
 # Where a side is cut off: D, beyond which exp(-D) t is below the last place for every alpha >= 0.
 _CUT = 80.0

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from xarray import DataTree
 
 from robust_dist import diagnostics, plots
-from robust_dist._numbers import decimal
-from robust_dist._text import printable, printable_lines
+from robust_dist._words.numbers import decimal
+from robust_dist._words.text import printable, printable_lines
 from robust_dist.diagnostics.sampling import summary_texts
 from robust_dist.regression import Comparison
 

@@ -6,7 +6,7 @@ log Z is smooth in alpha except at 2, where its derivative diverges logarithmica
 
     log Z = log(2 pi)/2 + s b (log(b)/4 + c0 + G(v)),   b = abs(alpha - 2),  s = sign(alpha - 2),
 
-with c0 = (gamma + log 2 - 1)/4 and G smooth in v = b^(1/4); see :mod:`robust_dist._alpha_table`.
+with c0 = (gamma + log 2 - 1)/4 and G smooth in v = b^(1/4); see ``alpha_table``.
 """
 
 import math
@@ -16,9 +16,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from robust_dist._alpha_table import SingularTable, slope, value
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.alpha_table import SingularTable, slope, value
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist._tables import log_normalizer as _table
 
 __all__ = ["log_normalizer"]

@@ -14,15 +14,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from robust_dist import loss, normalizer, shape
-from robust_dist._precision import promote_inexact
-from robust_dist._standard import derivatives, fuse, residual
-from robust_dist.normalizer import log_normalizer_and_slope
+from robust_dist._numerics import log_normalizer, loss, orthogonal_scale
+from robust_dist._numerics.formats import promote_inexact
+from robust_dist._numerics.log_density import derivatives, fuse, residual
+from robust_dist._numerics.log_normalizer import log_normalizer_and_slope
 
 
 def _one_pass(x: Array, loc: Array, sigma: Array, alpha: Array, hold: bool) -> tuple[Array, ...]:
-    log_z, z_slope, lift = normalizer.TABLE.value_and_regular_slope(alpha)
-    h, h_slope, _ = shape.TABLE.value_and_regular_slope(alpha)
+    log_z, z_slope, lift = log_normalizer.TABLE.value_and_regular_slope(alpha)
+    h, h_slope, _ = orthogonal_scale.TABLE.value_and_regular_slope(alpha)
     inverse = 1 / sigma
     # finished before the pass over x
     inverse, inverse_scale, log_constant, z_slope, h_slope, lift = lax.optimization_barrier(
@@ -47,7 +47,7 @@ def _written_out(x: Array, loc: Array, sigma: Array, alpha: Array) -> tuple[Arra
     gap = jnp.abs(alpha - 2)
     aside = jnp.where(alpha < 2, 2 - closest, 2 + closest).astype(alpha.dtype)
     alpha = alpha + lax.stop_gradient(jnp.where(gap < closest, aside - alpha, 0))
-    h, h_slope = shape.log_ratio(alpha), shape.log_ratio_slope(alpha)
+    h, h_slope = orthogonal_scale.log_ratio(alpha), orthogonal_scale.log_ratio_slope(alpha)
     shrink = jnp.exp(-h)
     scale = sigma * shrink
     rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(residual(x, loc), alpha, scale)

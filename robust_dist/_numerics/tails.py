@@ -1,6 +1,6 @@
 r"""Tail probability and quantile of the standardised law, by fixed quadrature in tau.
 
-With rho(x) = tau^2/2 (see :mod:`robust_dist._draw`) the tail of every member is
+With rho(x) = tau^2/2 (see ``tau``) the tail of every member is
 
     P(x) = (1/Z) integral_tau^inf exp(-t^2/2) J(t) dt,   J = dx/dt,
 
@@ -22,22 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._draw import curve, curve_of_ratio
-from robust_dist._precision import (
-    Pair,
-    divide,
-    exp_pair,
-    gap,
-    gap_floor,
-    log1p_pair,
-    multiply,
-    split,
-)
-from robust_dist._standard import alpha_bound, derivatives
-from robust_dist._tail_table import LOG_FLOOR, mills_ratio
-from robust_dist.loss import rho_and_partials
-from robust_dist.normalizer import log_normalizer_and_slope
-from robust_dist.shape import log_ratio, log_ratio_slope
+from robust_dist._numerics.formats import gap_floor
+from robust_dist._numerics.log_density import alpha_bound, derivatives
+from robust_dist._numerics.log_normalizer import log_normalizer_and_slope
+from robust_dist._numerics.loss import rho_and_partials
+from robust_dist._numerics.mills_ratio import LOG_FLOOR, mills_ratio
+from robust_dist._numerics.orthogonal_scale import log_ratio, log_ratio_slope
+from robust_dist._numerics.pairs import Pair, divide, exp_pair, gap, log1p_pair, multiply, split
+from robust_dist._numerics.tau import curve, curve_of_ratio
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
@@ -72,7 +64,7 @@ class _Logs(NamedTuple):
     rho: Pair
     """tau^2/2"""
     half_log: Pair
-    """L/2, with L as in :class:`robust_dist._draw.Curve`"""
+    """L/2, with L as in ``tau.Curve``"""
     log_sum: Pair
     """alpha L/2 = log(1 + m)"""
 

@@ -3,7 +3,7 @@ r"""The loss of a vector's length, smooth through the origin, where a length has
     d rho(abs(z), alpha) = e^w <z, dz> + (d rho/d alpha) d alpha,    e^w = psi(r)/r at r = abs(z),
     d e^w/dr = e^w (alpha - 2) r/(b + r^2),
 
-so that no rule divides by r. The notation is that of :mod:`robust_dist.loss`.
+so that no rule divides by r. The notation is that of ``loss``.
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from robust_dist import loss
-from robust_dist._precision import gap_floor
-from robust_dist._standard import alpha_bound
+from robust_dist._numerics import loss
+from robust_dist._numerics.formats import gap_floor
+from robust_dist._numerics.log_density import alpha_bound
 
 
 def length(z: Array) -> Array:

@@ -8,7 +8,7 @@ between them, with t = alpha - 2, G(v) of
 
     integral_2^alpha pi = t (pi(2) + t G(v)),   v = abs(t)^(1/4),
 
-since the density has a kink at 2. The regions are those of :mod:`robust_dist._alpha_table`.
+since the density has a kink at 2. The regions are those of ``alpha_table``.
 """
 
 import math
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._alpha_table import RATE, AlphaTable, defined
+from robust_dist._numerics.alpha_table import RATE, AlphaTable, defined
 from robust_dist._tables import reference_prior as _table
 
 TABLE = AlphaTable(_table)

@@ -8,7 +8,7 @@ alpha and log c are correlated under every member of the family. With
 
 alpha and sigma are not: their Fisher information is zero (Cox & Reid 1987). H has the same
 singularity at 2 as log Z, H = s b (log(b)/4 + c1 + G), c1 = (gamma + log 2 - 2)/4, so that in
-(alpha, sigma) it cancels; see :mod:`robust_dist._alpha_table`.
+(alpha, sigma) it cancels; see ``alpha_table``.
 """
 
 import math
@@ -19,9 +19,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from robust_dist._alpha_table import SingularTable, slope, value
 from robust_dist._arguments import check_real
-from robust_dist._precision import promote_inexact
+from robust_dist._numerics.alpha_table import SingularTable, slope, value
+from robust_dist._numerics.formats import promote_inexact
 from robust_dist._tables import orthogonal as _table
 
 __all__ = ["orthogonal_scale", "scale_from_orthogonal"]

@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._precision import gap_floor
-from robust_dist._spline import evaluate, evaluate_with_slope, gather, hermite_coefficients
+from robust_dist._numerics.formats import gap_floor
+from robust_dist._numerics.spline import evaluate, evaluate_with_slope, gather, hermite_coefficients
 
 RATE = math.log(11)
 

@@ -1,13 +1,13 @@
 r"""The tail of many points under few alphas, from a table made inside the compiled function.
 
-With rho(x) = tau^2/2 and J = dx/d tau (see :mod:`robust_dist._draw`) the Mills ratio
+With rho(x) = tau^2/2 and J = dx/d tau (see ``tau``) the Mills ratio
 
     R(tau) = exp(tau^2/2)/J(tau) integral_tau^inf exp(-t^2/2) J(t) dt
 
 is smooth and neither grows nor falls fast; it obeys R' = (tau - g) R - 1 with g = d log J/d tau.
 Quintic Hermite cells take it from one node to the next. They crowd at tau = 0, where J bends
 sharply when alpha is near 2. For float64 alone: summed over the cells in float32, it would lose
-more digits than :mod:`robust_dist._tail`. It is right where the density in tau is at
+more digits than ``tails``. It is right where the density in tau is at
 least exp(LOG_FLOOR), which holds to P = 1e-285; and every P underflows from tau = 53.3 on, where x
 overflows at alpha = 0.
 """
@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist._draw import curve, log_slope
-from robust_dist._spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.tau import curve, log_slope
 
 # cells in [0, 1], of equal width in tau^(1/4); those beyond have the width of the last of these
 _INNER = 160

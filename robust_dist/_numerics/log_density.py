@@ -2,16 +2,16 @@
 
 Each partial derivative written apart would make XLA evaluate the logarithm once per reduction. Here
 one pass yields them together, and an ``optimization_barrier`` keeps them so. The notation is that
-of :mod:`robust_dist.loss`, with k = alpha/2; from it, with Phi(t) = (e^t - 1 - t)/t^2,
+of ``loss``, with k = alpha/2; from it, with Phi(t) = (e^t - 1 - t)/t^2,
 
     Q = b L^2 Phi(z),   rho = b L/2 + k Q/2,
     d rho/d alpha = (b L^2 + Q (z - 1 - k))/4 + s (e^w - 1 - w)/2,
 
 which hold through alpha = 0 (k = z = 0) and alpha = 2 (b = w = 0). A log density needs absolute
-accuracy only, so cancellation as x -> 0 is left alone; :mod:`robust_dist.loss` is for the rest.
+accuracy only, so cancellation as x -> 0 is left alone; ``loss`` is for the rest.
 
 Next to 2, d rho/d alpha grows like -(M/4) log b with M = X d rho/dX, for which the orthogonal scale
-makes up (:mod:`robust_dist._orthogonal`). Given the *lift* log b, what is left is evaluated without
+makes up (``orthogonal_log_density``). Given the *lift* log b, what is left is evaluated without
 it: with L = log(b + X^2) - lift,
 
     d rho/d alpha + M lift/4 = (b L^2 + Q (k log(b + X^2) - 1 - k))/4 + s (e^w - 1 - w)/2
@@ -32,17 +32,11 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike, DTypeLike
 
-from robust_dist import loss
-from robust_dist._precision import (
-    atanh_excess,
-    exp_excess,
-    gap_floor,
-    head_of,
-    log_exponent,
-    power_of_two,
-    promote_inexact,
-)
-from robust_dist.normalizer import TABLE, log_normalizer_and_slope
+from robust_dist._numerics import loss
+from robust_dist._numerics.formats import gap_floor, log_exponent, power_of_two, promote_inexact
+from robust_dist._numerics.log_normalizer import TABLE, log_normalizer_and_slope
+from robust_dist._numerics.pairs import head_of
+from robust_dist._numerics.power_series import atanh_excess, exp_excess
 
 
 class _Scaling(NamedTuple):

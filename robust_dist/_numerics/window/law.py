@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist import _window_quantile
-from robust_dist._window import Bounds, excess, expectations, log_mass, settle
-from robust_dist._window_quantile import Place, signed_quantile
+from robust_dist._numerics.window import quantile as quantiles
+from robust_dist._numerics.window.mass import Bounds, excess, expectations, log_mass, settle
+from robust_dist._numerics.window.quantile import Place, signed_quantile
 
 # alpha below which the moments of an open side are not computed: the mass that matters lies where
 # the distance overflows
@@ -91,7 +91,7 @@ def log_tails(value: Array, p: Parameters) -> tuple[Array, Array]:
     end = jnp.where(place.right, p.high, p.low)
     closed = jnp.isfinite(end)
     far = jnp.where(closed, jnp.abs(jnp.where(closed, end, 0) - value) / law.scale, jnp.inf)
-    nearer, beyond = _window_quantile.log_parts(place, far, law.bounds, law.alpha)
+    nearer, beyond = quantiles.log_parts(place, far, law.bounds, law.alpha)
     cdf, sf = (jnp.where(place.right, *pair) for pair in ((nearer, beyond), (beyond, nearer)))
     # nan where there is no distribution
     nothing, everything = jnp.full_like(cdf, -jnp.inf), jnp.zeros_like(cdf)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._window import AT_ONCE, Bounds, Side, excess, log_mass, reach, side
+from robust_dist._numerics.window.mass import AT_ONCE, Bounds, Side, excess, log_mass, reach, side
 
 _CELLS = 1024
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(8)

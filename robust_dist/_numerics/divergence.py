@@ -2,7 +2,7 @@ r"""Kullback-Leibler divergence of two members of the family, by fixed quadratur
 
     KL(p || q) = integral p t,    t = log p - log q,
 
-on three pieces of the axis of tau, with rho_p(x) = tau^2/2 (see :mod:`robust_dist._draw`), split
+on three pieces of the axis of tau, with rho_p(x) = tau^2/2 (see ``tau``), split
 where p and q have their centres: nodes crowd there, so that one law may be far narrower than the
 other. How far p's tail matters follows from a look at the integrand along it. Next to p = q, where
 t is small and its mean cancels, the same integral is
@@ -23,11 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._draw import curve
-from robust_dist._radius import log_radius
-from robust_dist._standard import alpha_bound, log_density
-from robust_dist.loss import rho
-from robust_dist.normalizer import log_normalizer
+from robust_dist._numerics.log_density import alpha_bound, log_density
+from robust_dist._numerics.log_normalizer import log_normalizer
+from robust_dist._numerics.loss import rho
+from robust_dist._numerics.tau import curve, log_radius
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 _UNIT, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS

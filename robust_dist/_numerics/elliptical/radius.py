@@ -2,7 +2,7 @@ r"""The radius of the elliptical law in d dimensions: normalizer, moments and dr
 
 The density of the radius is r^(d-1) exp(-rho(r, alpha)) up to a constant, so that its logarithm,
 ell = log r, has the log density d ell - rho, which is concave for alpha > 0. In tau with
-rho(x) = tau^2/2 (see :mod:`robust_dist._draw`) the mass is a few units wide whatever d and alpha,
+rho(x) = tau^2/2 (see ``tau``) the mass is a few units wide whatever d and alpha,
 and found by bisection; 200 Gauss-Legendre nodes there are exact to the last digits. With
 
     I_d(alpha) = log integral_0^inf r^(d-1) exp(-rho(r, alpha)) dr
@@ -27,25 +27,17 @@ import numpy as np
 from jax import Array, lax
 from jax.scipy.special import ndtri
 
-from robust_dist import _draw, _moments, loss, normalizer
-from robust_dist._draw import Curve, curve, log_slope
-from robust_dist._spline import evaluate, gather, hermite_coefficients
-from robust_dist._standard import alpha_bound, derivatives
+from robust_dist._numerics import draws, loss, moments
+from robust_dist._numerics import log_normalizer as one_dimension
+from robust_dist._numerics.log_density import alpha_bound, derivatives
+from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.tau import curve, log_radius, log_slope
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 _CELLS = 256
 _DROP = 45.0
 _MOST_TABLES = 4096
-
-
-def log_radius(at: Curve) -> Array:
-    """Return log x, which may overflow where its logarithm does not."""
-    tiny = at.log < 1e-30
-    log = jnp.where(tiny, 1, at.log)
-    return jnp.where(
-        tiny, jnp.log(jnp.where(tiny, at.x, 1)), 0.5 * (jnp.log(-at.b * jnp.expm1(-log)) + log)
-    )
 
 
 def _height(u: Array, dimension: float, alpha: Array) -> Array:
@@ -151,7 +143,7 @@ def _log_integral_jvp(dimension: int, primals: Any, tangents: Any) -> tuple[Arra
 def log_normalizer(dimension: int, alpha: Array) -> Array:
     """Return log Z_d, differentiable twice; nan where the law cannot be normalised."""
     if dimension == 1:
-        return normalizer.log_normalizer(alpha)
+        return one_dimension.log_normalizer(alpha)
     surface = math.log(2) + 0.5 * dimension * math.log(math.pi) - math.lgamma(0.5 * dimension)
     positive = alpha > 0
     value = surface + _log_integral(dimension, jnp.where(positive, alpha, 1))
@@ -162,7 +154,7 @@ def log_normalizer(dimension: int, alpha: Array) -> Array:
 def mean_square(dimension: int, alpha: Array) -> Array:
     """Return E r^2, for alpha > 0; inf where the radius leaves the format's range."""
     if dimension == 1:
-        return _moments.absolute_moment(2, alpha)
+        return moments.absolute_moment(2, alpha)
     positive = alpha > 0
     rule = _rule(dimension, jnp.where(positive, alpha, 1), extra=2)
     largest = jnp.max(rule.log_x, -1, keepdims=True)
@@ -175,7 +167,7 @@ def mean_square(dimension: int, alpha: Array) -> Array:
 def mean_loss(dimension: int, alpha: Array) -> Array:
     """Return E rho; nan where the law cannot be normalised."""
     if dimension == 1:
-        return _moments.mean_loss(alpha)
+        return moments.mean_loss(alpha)
     positive = alpha > 0
     rule = _rule(dimension, jnp.where(positive, alpha, 1))
     return jnp.where(positive, jnp.sum(rule.weight * rule.half_square, -1), jnp.nan)
@@ -313,7 +305,7 @@ def _quantiles(dimension: int, v: Array, alpha: Array) -> Array:
 def draw(key: Array, dimension: int, shape: tuple[int, ...], alpha: Array) -> Array:
     """Return draws of the standardised law, of shape ``(*shape, dimension)``."""
     if dimension == 1:
-        return _draw.draw(key, shape, alpha)[..., None]
+        return draws.draw(key, shape, alpha)[..., None]
     of_direction, of_radius = jax.random.split(key)
     normal = jax.random.normal(of_direction, (*shape, dimension), alpha.dtype)
     length = jnp.sqrt(jnp.sum(normal * normal, -1, keepdims=True))

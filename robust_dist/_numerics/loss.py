@@ -25,19 +25,21 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from robust_dist._arguments import check_real
-from robust_dist._precision import (
+from robust_dist._numerics.formats import (
+    exponent_of,
+    gap_floor,
+    log_largest,
+    promote_inexact,
+    scale_power_of_two,
+)
+from robust_dist._numerics.pairs import (
     Pair,
     divide,
     exp_pair,
     expm1_pair,
-    exponent_of,
     gap,
-    gap_floor,
     log1p_pair,
-    log_largest,
     multiply,
-    promote_inexact,
-    scale_power_of_two,
     split,
 )
 

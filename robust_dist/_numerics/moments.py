@@ -1,4 +1,4 @@
-"""Expectations under the standardised law, by fixed quadrature in tau (see ``_draw``)."""
+"""Expectations under the standardised law, by fixed quadrature in tau (see ``tau``)."""
 
 import functools
 
@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist._draw import Curve, curve
-from robust_dist._standard import alpha_bound
-from robust_dist.normalizer import log_normalizer
+from robust_dist._numerics.log_density import alpha_bound
+from robust_dist._numerics.log_normalizer import log_normalizer
+from robust_dist._numerics.tau import Curve, curve
 
 # below it rounding of the exponent, some 1/sqrt(alpha), costs more than the limit at 0 does
 _LEAST_ALPHA = {np.dtype(np.float32): 1e-7, np.dtype(np.float64): 1e-15}
