@@ -18,7 +18,7 @@ from xarray import DataTree
 from robust_dist import GeneralRobust, datasets, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.diagnostics import _blocks
-from robust_dist.regression import rows
+from robust_dist.regression import row_laws
 
 
 def of_law(likelihood, **parameters):
@@ -53,7 +53,7 @@ def test_weights_are_small_for_the_row_off_the_line():
 def test_weights_do_not_depend_on_the_blocks_they_are_computed_in(monkeypatch):
     dt = made_up()
     whole = diagnostics.observation_weights(dt)
-    monkeypatch.setattr(rows, "_BLOCK", 7000)  # 7 rows of 1000 draws
+    monkeypatch.setattr(row_laws, "_BLOCK", 7000)  # 7 rows of 1000 draws
     blocks = diagnostics.observation_weights(dt)
     for name in ("mean", "lower", "upper"):
         np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-5)

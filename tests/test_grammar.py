@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 
 from robust_dist import plots
 from robust_dist._errors import InputError
-from robust_dist.regression import Regression, predict, state
-from robust_dist.regression.formula import evaluate, evaluate_new, make_design
-from robust_dist.regression.functions import BASES, CATEGORICAL, ELEMENTWISE, LISTED, REMEMBERING
-from robust_dist.regression.grammar import read_formula
+from robust_dist.regression import Regression, predict, training_data
+from robust_dist.regression.design.formula import evaluate, evaluate_new, make_design
+from robust_dist.regression.design.functions import (
+    BASES,
+    CATEGORICAL,
+    ELEMENTWISE,
+    LISTED,
+    REMEMBERING,
+)
+from robust_dist.regression.design.grammar import read_formula
 
 
 def table(n=24, seed=0):
@@ -98,7 +104,7 @@ def saved_fit(formula):
     frame = {"y": dt["observed_data"]["y"].values, "x": dt["constant_data"]["x"].values[:, 1]}
     columns = pd.DataFrame(frame)
     columns.attrs["since"] = {}
-    state.save(dt, {"": formula}, columns)
+    training_data.save(dt, {"": formula}, columns)
     return dt
 
 
@@ -479,7 +485,7 @@ def test_levels_that_are_no_numbers_of_levels_are_refused(values):
     held["columns"][1]["kind"] = "text"
     dt.attrs["design_state"] = json.dumps(held)
     dims = ("row", "column")[: values.ndim]
-    data = dt[state.GROUP].to_dataset().drop_vars("column_1")
-    dt[state.GROUP] = data.assign(column_1=(dims, values), levels_1=("level", ["a", "b"]))
+    data = dt[training_data.GROUP].to_dataset().drop_vars("column_1")
+    dt[training_data.GROUP] = data.assign(column_1=(dims, values), levels_1=("level", ["a", "b"]))
     with pytest.raises(InputError, match=r"cannot be read|coefficients"):
         predict(dt, {"x": [0.0]})

@@ -11,8 +11,8 @@ from scipy import optimize
 
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
-from robust_dist.regression import approximate as approximations
-from robust_dist.regression.modes import Target, find_mode, sampler_target, starts
+from robust_dist.regression.posterior import approximate as approximations
+from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
 
 
 def table(shift=0.0, rows=60):

@@ -18,8 +18,8 @@ from robust_dist.plots import (
     plot_tails,
     plot_weights,
 )
-from robust_dist.regression import rows
-from robust_dist.regression.rows import row_parameters
+from robust_dist.regression import row_laws
+from robust_dist.regression.row_laws import row_parameters
 
 
 def words(ax):
@@ -113,7 +113,7 @@ def test_rows_of_different_sigma_have_bars_of_their_own():
         return {**row_parameters(dt, some), "scale": scale * error[None, some]}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "row_parameters", of_unequal_scales)
+        patch.setattr(row_laws, "row_parameters", of_unequal_scales)
         ax = plot_fit(dt)
     (bars,) = (drawn for drawn in ax.collections if isinstance(drawn, LineCollection))
     lengths = [np.ptp(bar[:, 1]) for bar in bars.get_segments()]

@@ -13,10 +13,11 @@ from scipy import stats
 from robust_dist import GeneralRobust, diagnostics
 from robust_dist._errors import InputError
 from robust_dist.datasets import load
-from robust_dist.regression import Regression, design
-from robust_dist.regression.formula import make_design
+from robust_dist.regression import Regression
+from robust_dist.regression.coordinates import least_absolute, standardize
+from robust_dist.regression.design import design
+from robust_dist.regression.design.formula import make_design
 from robust_dist.regression.model import make_data
-from robust_dist.regression.standardize import least_absolute, standardize
 
 
 def table(n=30, seed=0):

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 from xarray import DataTree, open_datatree
 
 from robust_dist._errors import InputError
-from robust_dist.regression import Regression, state
-from robust_dist.regression.columns import notes
-from robust_dist.regression.formula import evaluate, evaluate_new, make_design, split_formulas
-from robust_dist.regression.frame import to_frame
-from robust_dist.regression.levels import label
+from robust_dist.regression import Regression, training_data
+from robust_dist.regression.design.columns import notes
+from robust_dist.regression.design.formula import (
+    evaluate,
+    evaluate_new,
+    make_design,
+    split_formulas,
+)
+from robust_dist.regression.design.frame import to_frame
+from robust_dist.regression.design.levels import label
 
 N = 30
 RNG = np.random.default_rng(0)
@@ -70,10 +75,10 @@ COMPUTED = "y ~ x*z + I(x**2) + {x**9} + scale(x):I(z**3)"
 def reopened(formula, columns, tmp_path):
     """Return what prediction reads of a fit's file."""
     dt = DataTree()
-    state.save(dt, split_formulas(formula), columns)
+    training_data.save(dt, split_formulas(formula), columns)
     dt.to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
     with open_datatree(tmp_path / "fit.nc", engine="h5netcdf") as back:
-        return evaluate(*state.load(back.load()))
+        return evaluate(*training_data.load(back.load()))
 
 
 def in_double_precision(formula, x, z):

@@ -8,8 +8,8 @@ import pytest
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import row_labels
-from robust_dist.regression.formula import make_design
-from robust_dist.regression.frame import to_frame
+from robust_dist.regression.design.formula import make_design
+from robust_dist.regression.design.frame import to_frame
 
 DATA = {
     "y": np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0]),

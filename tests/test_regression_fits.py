@@ -10,9 +10,9 @@ from robust_dist import diagnostics
 from robust_dist._errors import InputError
 from robust_dist.datasets import load
 from robust_dist.regression import Regression, predict
-from robust_dist.regression.follow import thinning
 from robust_dist.regression.loo import _density
-from robust_dist.regression.rows import row_law, row_parameters
+from robust_dist.regression.posterior.pointwise import thinning
+from robust_dist.regression.row_laws import row_law, row_parameters
 
 # --- groups -----------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from robust_dist import orthogonal_scale
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import posterior_alone
-from robust_dist.regression.follow import _prior, _shapes
+from robust_dist.regression.posterior.pointwise import _prior, _shapes
 from robust_dist.regression.prior_checks import check_prior
-from robust_dist.regression.rows import row_law, row_parameters
+from robust_dist.regression.row_laws import row_law, row_parameters
 
 N = 40
 

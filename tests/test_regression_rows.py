@@ -9,11 +9,12 @@ from xarray import open_datatree
 
 from robust_dist import diagnostics
 from robust_dist.plots import plot_fit
-from robust_dist.regression import Regression, datatree, follow, predict, state
+from robust_dist.regression import Regression, datatree, predict, training_data
 from robust_dist.regression.datatree import Draws, make_datatree
-from robust_dist.regression.follow import prepare
-from robust_dist.regression.formula import split_formulas
-from robust_dist.regression.rows import row_parameters
+from robust_dist.regression.design.formula import split_formulas
+from robust_dist.regression.posterior import pointwise
+from robust_dist.regression.posterior.pointwise import prepare
+from robust_dist.regression.row_laws import row_parameters
 
 N = 40
 LAW = "general_robust"
@@ -57,13 +58,13 @@ def made(regression):
         Draws({k: v[None] for k, v in latent.items()}, {}, follows(regression, latent), 1),
         {},
     )
-    state.save(dt, split_formulas(regression.formula), regression._frame)
+    training_data.save(dt, split_formulas(regression.formula), regression._frame)
     return dt
 
 
 def few_are_many(monkeypatch, many=16):
     """Treat as many rows as this as many, of which no design is kept."""
-    monkeypatch.setattr(follow, "MANY", many)
+    monkeypatch.setattr(pointwise, "MANY", many)
     monkeypatch.setattr(datatree, "MANY", many)
     monkeypatch.setattr(datatree, "numbers", lambda rows: 0)
 
@@ -105,7 +106,7 @@ def test_rows_in_blocks_are_all_rows_at_once(block, monkeypatch):
     regression = Regression("y ~ x + (1 | g)", table(), "normal", weights="w")
     latent = draws(regression)
     whole = follows(regression, latent)
-    monkeypatch.setattr(follow, "MANY", block)
+    monkeypatch.setattr(pointwise, "MANY", block)
     parts = follows(regression, latent)
     np.testing.assert_allclose(parts.log_likelihood, whole.log_likelihood, rtol=1e-5)
     for name in regression.sites:

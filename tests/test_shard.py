@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from numpyro.infer.util import initialize_model
 from robust_dist.many_rows import compensated
 from robust_dist.regression import Regression
-from robust_dist.regression.shard import shard
+from robust_dist.regression.posterior.shard import shard
 
 rng = np.random.default_rng(0)
 found = []

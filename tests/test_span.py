@@ -12,7 +12,7 @@ from scipy import stats
 
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
-from robust_dist.regression.span import make_basis, triangular
+from robust_dist.regression.design.span import make_basis, triangular
 from robust_dist.regression.span_normal import SpanNormal
 
 N = 41

@@ -6,7 +6,7 @@ import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.rows import parameters_in_blocks, samples
+from robust_dist.regression.row_laws import parameters_in_blocks, samples
 
 # draws x rows in all; a fit of more rows is read at evenly spaced draws
 _TOTAL = 100_000_000

@@ -13,7 +13,7 @@ from xarray import DataTree
 
 from robust_dist import weight
 from robust_dist.diagnostics._blocks import Parameters
-from robust_dist.regression.rows import row_law
+from robust_dist.regression.row_laws import row_law
 
 # sd of the Normal law whose quartiles are -1 and 1
 _SD_OF_QUARTILE = 1 / stats.norm.ppf(0.75)

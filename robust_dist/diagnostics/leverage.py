@@ -8,7 +8,7 @@ from robust_dist._words.text import printable
 from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.diagnostics._loo import pareto_k_together
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.rows import constants
+from robust_dist.regression.row_laws import constants
 
 # Three times the mean of the hat values is the limit of Velleman & Welsch (1981); above 1/2 Huber
 # (1981) calls a row risky whatever the mean.

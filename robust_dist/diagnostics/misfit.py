@@ -10,7 +10,7 @@ from robust_dist.diagnostics._noise import log_tails
 from robust_dist.diagnostics.tails import beyond, expected_and_observed, tail_summary
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.loo import FEWEST
-from robust_dist.regression.rows import parameters_in_blocks
+from robust_dist.regression.row_laws import parameters_in_blocks
 
 # data that follow their law are to be called a misfit at most once in 200 times
 _SMALL_P = 0.005

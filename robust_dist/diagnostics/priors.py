@@ -7,9 +7,9 @@ from xarray import DataTree
 
 from robust_dist._words.numbers import to_precision
 from robust_dist.diagnostics._centre import centre_and_spread
+from robust_dist.regression.coordinates import least_absolute
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.rows import constants
-from robust_dist.regression.standardize import least_absolute
+from robust_dist.regression.row_laws import constants
 
 # fewer draws of a prior do not reach into its tails
 _FEWEST = 400

@@ -9,7 +9,7 @@ from robust_dist.diagnostics._blocks import Parameters
 from robust_dist.diagnostics._noise import likelihood, log_tails, robust_sd
 from robust_dist.diagnostics.residuals import standardized_residuals
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.rows import row_parameters
+from robust_dist.regression.row_laws import row_parameters
 
 # robust standard deviations of which a person asks
 _DISTANCES = (3, 5)

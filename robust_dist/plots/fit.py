@@ -21,9 +21,9 @@ from robust_dist.plots._style import (
     name_points,
     new_axes,
 )
+from robust_dist.regression.design.functions import Functions
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.functions import Functions
-from robust_dist.regression.rows import constants, with_design
+from robust_dist.regression.row_laws import constants, with_design
 
 # more error bars than this are a smear
 _BARS = 200

@@ -13,12 +13,12 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist import scale_from_orthogonal
-from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.follow import MANY, Following, numbers
+from robust_dist.regression.coordinates import Axes, Standardization
+from robust_dist.regression.design.design import Columns, Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.model import uncentered
+from robust_dist.regression.posterior.pointwise import MANY, Following, numbers
 from robust_dist.regression.priors import Priors, joined
-from robust_dist.regression.standardize import Axes, Standardization
 
 # NumPyro's names for what ArviZ calls otherwise, as in arviz_base.from_numpyro
 _STATISTICS = {

@@ -15,22 +15,22 @@ from xarray import DataArray, DataTree
 from robust_dist._arguments import check_type, probability, seed_number, whole_number
 from robust_dist._errors import FormulaWarning, InputError
 from robust_dist.many_rows import compensated
-from robust_dist.regression import state
-from robust_dist.regression.approximate import approximate, mean_density
-from robust_dist.regression.columns import notes
+from robust_dist.regression import training_data
+from robust_dist.regression.coordinates import standardize
 from robust_dist.regression.datatree import Draws, Setting, make_datatree
-from robust_dist.regression.follow import MANY, prepare, thinning
-from robust_dist.regression.formula import make_design, split_formulas
-from robust_dist.regression.frame import to_frame
-from robust_dist.regression.functions import Functions, check_functions
+from robust_dist.regression.design.columns import notes
+from robust_dist.regression.design.formula import make_design, split_formulas
+from robust_dist.regression.design.frame import to_frame
+from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.model import make_data, make_model
-from robust_dist.regression.nuts import run, sampler
 from robust_dist.regression.own_priors import Prior, choose
+from robust_dist.regression.posterior.approximate import approximate, mean_density
+from robust_dist.regression.posterior.nuts import run, sampler
+from robust_dist.regression.posterior.pointwise import MANY, prepare, thinning
+from robust_dist.regression.posterior.shard import shard
 from robust_dist.regression.predict import predict
 from robust_dist.regression.priors import choose_priors
-from robust_dist.regression.shard import shard
-from robust_dist.regression.standardize import standardize
 
 METHODS = ("nuts", "svi", "laplace", "map")
 
@@ -282,7 +282,7 @@ class Regression:
         )
         dt.attrs["design_problems"] = json.dumps(self.design.problems)
         dt.attrs["fit_problems"] = json.dumps(problems)
-        state.save(dt, split_formulas(self.formula), self._frame)
+        training_data.save(dt, split_formulas(self.formula), self._frame)
         return dt
 
     def predict(self, dt: DataTree, new_data: Any = None, **options: Any) -> DataArray:

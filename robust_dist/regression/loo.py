@@ -11,9 +11,9 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.follow import thinning
-from robust_dist.regression.nuts import run, sampler
-from robust_dist.regression.rows import parameters_in_blocks, row_law
+from robust_dist.regression.posterior.nuts import run, sampler
+from robust_dist.regression.posterior.pointwise import thinning
+from robust_dist.regression.row_laws import parameters_in_blocks, row_law
 
 # fewer draws have no tail to fit a Pareto law to
 FEWEST = 400

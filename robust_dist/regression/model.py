@@ -13,10 +13,10 @@ from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
 from robust_dist import scale_from_orthogonal
-from robust_dist.regression.design import Design, GroupTerm
+from robust_dist.regression.coordinates import LOG_SD, Axes, Standardization
+from robust_dist.regression.design.design import Design, GroupTerm
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.priors import Prior, Priors, joined
-from robust_dist.regression.standardize import LOG_SD, Axes, Standardization
 
 
 def make_model(

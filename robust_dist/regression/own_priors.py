@@ -9,7 +9,7 @@ from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
 from robust_dist._words.names import nearest
-from robust_dist.regression.design import Columns, Design
+from robust_dist.regression.design.design import Columns, Design
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.prior_checks import check_prior
 

@@ -11,14 +11,14 @@ from xarray import DataArray, DataTree
 from robust_dist._arguments import seed_number
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
-from robust_dist.regression import state
+from robust_dist.regression import training_data
 from robust_dist.regression.datatree import row_labels, safe
+from robust_dist.regression.design.formula import Evaluated, evaluate, evaluate_new
+from robust_dist.regression.design.frame import check_row_values, row_values, to_frame
+from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.formula import Evaluated, evaluate, evaluate_new
-from robust_dist.regression.frame import check_row_values, row_values, to_frame
-from robust_dist.regression.functions import Functions, check_functions
 from robust_dist.regression.model import uncentered
-from robust_dist.regression.rows import (
+from robust_dist.regression.row_laws import (
     Effect,
     Rows,
     check_coefficients,
@@ -95,7 +95,7 @@ def predict(
     else:
         frame = to_frame(new_data)
         labels = row_labels(frame.index)
-        evaluated = evaluate(*state.load(dt), functions)
+        evaluated = evaluate(*training_data.load(dt), functions)
         check_coefficients(dt, evaluated)
         rows, effects = _new_rows(
             dt, evaluated, frame, unseen, generator, offset, measurement_error

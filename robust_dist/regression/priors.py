@@ -3,7 +3,7 @@
 Every prior is a NumPyro distribution in the user's own units:
 
 * ``beta``, the coefficients: one Normal law of the fit, the same in every direction of the span of
-  the centred design (``regression/span.py``): a direction moves
+  the centred design (``regression/design/span.py``): a direction moves
   the fit by a root mean square of Normal(0, 2.5 spread(y)) over the rows. For a single predictor
   this is a slope of Normal(0, 2.5 spread(y)/sd(x)), with sd that of the predictor winsorised to
   its values within three robust spreads. The value where every column is at its mean is
@@ -43,18 +43,18 @@ from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
 from robust_dist._words.text import printable, printable_lines
-from robust_dist.regression.design import Design, GroupTerm
-from robust_dist.regression.frame import LARGEST, SMALLEST
-from robust_dist.regression.likelihoods import Likelihood
-from robust_dist.regression.own_priors import Chosen, Prior, predictors
-from robust_dist.regression.span_normal import SpanNormal
-from robust_dist.regression.standardize import (
+from robust_dist.regression.coordinates import (
     Axes,
     Standardization,
     column_spreads,
     root_mean_square,
     spreads,
 )
+from robust_dist.regression.design.design import Design, GroupTerm
+from robust_dist.regression.design.frame import LARGEST, SMALLEST
+from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.own_priors import Chosen, Prior, predictors
+from robust_dist.regression.span_normal import SpanNormal
 
 # what a formula gives coefficients to, and what the words below call it
 _PREDICTORS = {

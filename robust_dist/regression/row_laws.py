@@ -10,10 +10,10 @@ from xarray import Dataset, DataTree
 
 from robust_dist import scale_from_orthogonal
 from robust_dist._errors import InputError
-from robust_dist.regression import state
+from robust_dist.regression import training_data
 from robust_dist.regression.datatree import safe
-from robust_dist.regression.formula import Evaluated, evaluate, to_columns
-from robust_dist.regression.functions import Functions, check_functions
+from robust_dist.regression.design.formula import Evaluated, evaluate, to_columns
+from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import find_likelihood
 
 # draws x rows of one block, of which a handful of arrays exist at a time
@@ -103,7 +103,7 @@ def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
     data = dt["constant_data"].dataset
     if "x" in data:
         return dt
-    evaluated = evaluate(*state.load(dt), functions)
+    evaluated = evaluate(*training_data.load(dt), functions)
     check_coefficients(dt, evaluated)
     parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
     designs = {name: to_columns(part.common) for name, part in parts.items() if part is not None}

@@ -1,7 +1,7 @@
 r"""The coordinates NUTS works in: numbers of order one, whatever the user's units.
 
 With a robust fit :math:`\hat\beta`, the scale s of its residuals, and an orthogonal basis of the
-centred design, :math:`\beta = T \theta` (:mod:`.span`), the sampler sees
+centred design, :math:`\beta = T \theta` (``design.span``), the sampler sees
 
 .. math::
 
@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from robust_dist._errors import InputError
-from robust_dist.regression.design import BLOCK, Columns, Design, GroupTerm
-from robust_dist.regression.span import constant, make_basis
+from robust_dist.regression.design.design import BLOCK, Columns, Design, GroupTerm
+from robust_dist.regression.design.span import constant, make_basis
 
 LOG_SD = float(np.log(1.4826))
 """the logarithm of a Normal's sd over its median absolute residual"""

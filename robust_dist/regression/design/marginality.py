@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robust_dist.regression.design import Columns
-from robust_dist.regression.span import is_number
+from robust_dist.regression.design.design import Columns
+from robust_dist.regression.design.span import is_number
 
 # rows that tell whether a column is a combination of others
 _ROWS = 2_000

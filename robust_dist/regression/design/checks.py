@@ -7,8 +7,8 @@ import pandas as pd
 
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
-from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.span import dependent_columns, triangular
+from robust_dist.regression.design.design import Columns, Design, GroupTerm
+from robust_dist.regression.design.span import dependent_columns, triangular
 
 
 def check_design(design: Design, data: pd.DataFrame) -> None:

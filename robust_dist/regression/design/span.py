@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from robust_dist.regression.design import BLOCK, Columns
+from robust_dist.regression.design.design import BLOCK, Columns
 
 # Spreads from the median beyond which a predictor's values are outliers: so are 0.3 % of a Normal
 # sample, and a fifth of the rows moved there leave a standard deviation within a factor of two

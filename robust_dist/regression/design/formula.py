@@ -13,16 +13,16 @@ import pandas as pd
 
 from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
-from robust_dist.regression.checks import check_design
-from robust_dist.regression.columns import Role, like_those_of_the_fit, to_formula_columns
-from robust_dist.regression.design import Columns, Design, GroupTerm
-from robust_dist.regression.frame import check_row_values, column_named, is_whole, row_values
-from robust_dist.regression.functions import Functions, check_functions, namespace
-from robust_dist.regression.grammar import Formula, read_formula
-from robust_dist.regression.levels import label
-from robust_dist.regression.marginality import missing_terms
-from robust_dist.regression.span import nearly_dependent, span_factor
-from robust_dist.regression.terms import check_levels, check_terms
+from robust_dist.regression.design.checks import check_design
+from robust_dist.regression.design.columns import Role, like_those_of_the_fit, to_formula_columns
+from robust_dist.regression.design.design import Columns, Design, GroupTerm
+from robust_dist.regression.design.frame import check_row_values, column_named, is_whole, row_values
+from robust_dist.regression.design.functions import Functions, check_functions, namespace
+from robust_dist.regression.design.grammar import Formula, read_formula
+from robust_dist.regression.design.levels import label
+from robust_dist.regression.design.marginality import missing_terms
+from robust_dist.regression.design.span import nearly_dependent, span_factor
+from robust_dist.regression.design.terms import check_levels, check_terms
 
 # of formulae, which make levels of a column
 _ENCODINGS = ("C", "S", "T")
@@ -113,7 +113,7 @@ def make_design(
     -------
     tuple
         The design, and the rows and columns of the data that it was made from, as numbers and
-        levels (:mod:`robust_dist.regression.columns`).
+        levels (:mod:`robust_dist.regression.design.columns`).
 
     Raises
     ------

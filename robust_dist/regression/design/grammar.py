@@ -1,7 +1,7 @@
 """From the text of a formula to formulae's model of it, with nothing evaluated on the way.
 
 The text may come from a stranger's file. So its parsed tree is checked against a list: of functions
-(``regression/functions.py``), and of what may stand where. How far it may reach is limited before
+(``functions``), and of what may stand where. How far it may reach is limited before
 anything is expanded or computed.
 """
 
@@ -18,7 +18,7 @@ from formulae.terms.terms import Intercept, Model, NegatedIntercept
 from formulae.terms.variable import Variable as Column
 
 from robust_dist._errors import InputError
-from robust_dist.regression.functions import (
+from robust_dist.regression.design.functions import (
     BASES,
     CATEGORICAL,
     CONTRASTS,

@@ -20,8 +20,8 @@ import pandas as pd
 
 from robust_dist._errors import InputError
 from robust_dist.datasets import check_labels, row_names
-from robust_dist.regression.frame import column_named, plain
-from robust_dist.regression.levels import factorize, levels_of_fit, to_levels
+from robust_dist.regression.design.frame import column_named, plain
+from robust_dist.regression.design.levels import factorize, levels_of_fit, to_levels
 
 # whole numbers up to here are double precision's own
 _WHOLE = 2**53

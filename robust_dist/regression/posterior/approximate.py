@@ -1,6 +1,6 @@
 """Approximations of the posterior: a Normal on the sampler's axes, by optimisation.
 
-``map`` is the mode (:mod:`.modes`) alone; ``laplace`` is the Normal with the mode's place and the
+``map`` is the mode (``modes``) alone; ``laplace`` is the Normal with the mode's place and the
 curvature there; ``svi`` is as near to the posterior as the evidence lower bound can tell. If there
 are many rows, ``svi`` looks at parts of them at a time, which finds the mean well, but the
 covariance only roughly, so noisy are such parts; the covariance is then the inverse curvature of
@@ -26,7 +26,7 @@ from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
-from robust_dist.regression.modes import Target, find_mode, sampler_target, starts
+from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
 
 _PILOT = 20_000
 """rows by which starts are judged, and that tell the mean log density of all"""

@@ -20,7 +20,7 @@ class Columns:
     it is the table's own memory"""
     coefficients: tuple[str, ...]
     factor: np.ndarray = field(kw_only=True, default_factory=lambda: np.zeros((0, 0)))
-    """the triangular factor of the columns, their predictors winsorised (:mod:`.span`); empty
+    """the triangular factor of the columns, their predictors winsorised (``design.span``); empty
     where nobody asks for coordinates"""
 
     @property

@@ -1,0 +1,1 @@
+"""The law of a vector whose length has the loss."""

@@ -1,0 +1,1 @@
+"""From a table and formulas to the numbers of a regression."""

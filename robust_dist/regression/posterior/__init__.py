@@ -1,0 +1,1 @@
+"""From a model to its posterior, and what follows from the draws."""
