@@ -3,22 +3,21 @@
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
-from numpyro.distributions import Distribution, constraints
-from numpyro.distributions.util import promote_shapes, validate_sample
+from numpyro.distributions import constraints
+from numpyro.distributions.util import validate_sample
 
-from robust_dist._arguments import check_real
 from robust_dist._numerics.draws import draw_two_piece, log_tail_of_side
 from robust_dist._numerics.formats import promote_inexact
 from robust_dist._numerics.log_density import log_density
 from robust_dist._numerics.log_normalizer import log_normalizer
 from robust_dist._numerics.moments import absolute_moment, mean_loss
 from robust_dist._numerics.tails import log_two_sided_tail, two_sided_quantile
-from robust_dist.distributions._family import prng_key, refuse_negative
+from robust_dist.distributions._family import FamilyLaw
 
 
-class AsymmetricGeneralRobust(Distribution):
+class AsymmetricGeneralRobust(FamilyLaw):
     r"""The two-piece law of the general adaptive robust loss: one shape, a scale for either side.
 
     .. math::
@@ -80,18 +79,10 @@ class AsymmetricGeneralRobust(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
-        check_real(alpha=alpha, loc=loc, scale_left=scale_left, scale_right=scale_right)
-        parameters = (alpha, loc, scale_left, scale_right)
-        batch_shape = lax.broadcast_shapes(*map(jnp.shape, parameters))
-        self.alpha, self.loc, self.scale_left, self.scale_right = promote_shapes(
-            *parameters, shape=batch_shape
+        batch_shape = self._store(
+            alpha=alpha, loc=loc, scale_left=scale_left, scale_right=scale_right
         )
         super().__init__(batch_shape, validate_args=validate_args)
-
-    def validate_args(self, strict: bool = True) -> None:
-        """Raise a ValueError for bad parameters; see the class."""
-        refuse_negative(type(self).__name__, self.alpha)
-        super().validate_args(strict)
 
     def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
         """Return alpha, loc, both scales and values in one floating dtype.
@@ -113,9 +104,6 @@ class AsymmetricGeneralRobust(Distribution):
     @staticmethod
     def _log_mean_scale(left: Array, right: Array) -> Array:
         return jnp.log(0.5 * left + 0.5 * right)
-
-    def _of_batch(self, value: Array) -> Array:
-        return jnp.broadcast_to(value, self.batch_shape)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -144,9 +132,8 @@ class AsymmetricGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
-        key = prng_key(key)
+        key, shape = self._key_and_shape(key, sample_shape)
         alpha, loc, left, right = self._parameters()
-        shape = (*sample_shape, *self.batch_shape)
         x = draw_two_piece(key, shape, alpha, self._share(left, right))
         return loc + jnp.where(x < 0, left, right) * x
 

@@ -1,27 +1,25 @@
 """MultivariateGeneralRobust: the elliptical law of the general adaptive robust loss."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jax.typing import ArrayLike
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import not_jax_tracer
 
 from robust_dist._arguments import check_real
 from robust_dist._numerics.elliptical.loss_of_length import rho_of_length
 from robust_dist._numerics.elliptical.radius import draw, log_normalizer, mean_loss, mean_square
 from robust_dist._numerics.formats import promote_inexact
-from robust_dist.distributions._family import prng_key, refuse_negative
+from robust_dist.distributions._family import FamilyLaw
 
 _solve = jnp.vectorize(lambda l, x: solve_triangular(l, x, lower=True), signature="(n,n),(n)->(n)")  # noqa: E741
 
 
-class MultivariateGeneralRobust(Distribution):
+class MultivariateGeneralRobust(FamilyLaw):
     r"""The elliptical law of the general adaptive robust loss, in d dimensions.
 
     .. math::
@@ -108,17 +106,12 @@ class MultivariateGeneralRobust(Distribution):
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return lax.broadcast_shapes(alpha, loc[:-1], scale_tril[:-2]), (scale_tril[-1],)
 
-    def validate_args(self, strict: bool = True) -> None:
-        """Validate the parameters, each and together."""
-        refuse_negative(type(self).__name__, self.alpha)
-        super().validate_args(strict)
-        with jax.ensure_compile_time_eval():
-            positive = jnp.greater(self.alpha, 0)
-            if self._dimension > 1 and not_jax_tracer(positive) and not np.all(positive):
-                raise ValueError(
-                    "MultivariateGeneralRobust distribution got alpha = 0, where for two and more "
-                    "dimensions there is no law; take alpha > 0."
-                )
+    def _requirements(self) -> Iterable[tuple[ArrayLike, str]]:
+        if self._dimension > 1:
+            yield (
+                jnp.greater(self.alpha, 0),
+                "alpha = 0, where for two and more dimensions there is no law; take alpha > 0.",
+            )
 
     @property
     def _dimension(self) -> int:
@@ -164,13 +157,10 @@ class MultivariateGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape + (d,)``.
         """
-        key = prng_key(key)
+        key, shape = self._key_and_shape(key, sample_shape)
         alpha, loc, tril = self._parameters()
-        z = draw(key, self._dimension, (*sample_shape, *self.batch_shape), alpha)
+        z = draw(key, self._dimension, shape, alpha)
         return loc + jnp.squeeze(jnp.matmul(tril, z[..., None]), -1)
-
-    def _of_batch(self, value: Array, event: tuple[int, ...]) -> Array:
-        return jnp.broadcast_to(value, self.batch_shape + event)
 
     @property
     def mean(self) -> Array:
@@ -225,4 +215,4 @@ class MultivariateGeneralRobust(Distribution):
         alpha, _, tril = self._parameters()
         log_det = jnp.sum(jnp.log(jnp.diagonal(tril, axis1=-2, axis2=-1)), -1)
         value = log_normalizer(self._dimension, alpha) + mean_loss(self._dimension, alpha)
-        return self._of_batch(log_det + value, ())
+        return self._of_batch(log_det + value)

@@ -1,20 +1,19 @@
 """ReferenceAlpha: the reference prior of alpha, with its own way to the real line."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
-from numpyro.distributions import Distribution, constraints
+from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform, biject_to
-from numpyro.distributions.util import promote_shapes, validate_sample
-from numpyro.util import not_jax_tracer
+from numpyro.distributions.util import validate_sample
 
-from robust_dist._arguments import check_real
 from robust_dist._numerics.formats import promote_inexact
 from robust_dist._numerics.reference_prior import (
     Mass,
@@ -24,7 +23,7 @@ from robust_dist._numerics.reference_prior import (
     quadrature,
     quantile_within,
 )
-from robust_dist.distributions._family import prng_key
+from robust_dist.distributions._family import FamilyLaw
 
 
 @jax.jit
@@ -126,7 +125,7 @@ def _transform_to_reference_interval(constraint: ReferenceInterval) -> Reference
     return ReferenceTransform(constraint.lower_bound, constraint.upper_bound)
 
 
-class ReferenceAlpha(Distribution):
+class ReferenceAlpha(FamilyLaw):
     r"""The reference prior of the shape alpha, the scale being a nuisance.
 
     .. math::
@@ -180,18 +179,11 @@ class ReferenceAlpha(Distribution):
         *,
         validate_args: bool | None = None,
     ) -> None:
-        check_real(low=low, high=high)
-        batch_shape = lax.broadcast_shapes(jnp.shape(low), jnp.shape(high))
-        self.low, self.high = promote_shapes(low, high, shape=batch_shape)
+        batch_shape = self._store(low=low, high=high)
         super().__init__(batch_shape, validate_args=validate_args)
 
-    def validate_args(self, strict: bool = True) -> None:
-        """Validate the parameters, each and together."""
-        super().validate_args(strict)
-        with jax.ensure_compile_time_eval():
-            ordered = jnp.less(self.low, self.high)
-            if not_jax_tracer(ordered) and not np.all(ordered):
-                raise ValueError("ReferenceAlpha distribution got low that is not below high.")
+    def _requirements(self) -> Iterable[tuple[ArrayLike, str]]:
+        yield jnp.less(self.low, self.high), "low that is not below high."
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> constraints.Constraint:
@@ -202,9 +194,6 @@ class ReferenceAlpha(Distribution):
         """Return values, low and high in one floating dtype; both nan where low < 0."""
         *rest, low, high = promote_inexact(*values, self.low, self.high)
         return *rest, jnp.where(low >= 0, low, jnp.nan), high
-
-    def _of_batch(self, value: Array) -> Array:
-        return jnp.broadcast_to(value, self.batch_shape)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -226,9 +215,9 @@ class ReferenceAlpha(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``; always finite.
         """
-        key = prng_key(key)
+        key, shape = self._key_and_shape(key, sample_shape)
         low, high = self._promoted()
-        u = jax.random.uniform(key, (*sample_shape, *self.batch_shape), low.dtype)
+        u = jax.random.uniform(key, shape, low.dtype)
         return _icdf(u, 1 - u, low, high)
 
     def cdf(self, value: ArrayLike) -> Array:

@@ -1,25 +1,25 @@
 """TruncatedGeneralRobust: the family on a window of the line, alpha < 0 included."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
-from numpyro.distributions import Distribution, constraints
-from numpyro.distributions.util import promote_shapes, validate_sample
+from numpyro.distributions import constraints
+from numpyro.distributions.util import validate_sample
 from numpyro.util import not_jax_tracer
 
-from robust_dist._arguments import check_real
 from robust_dist._numerics.formats import promote_inexact
 from robust_dist._numerics.window import law as window_law
 from robust_dist._numerics.window.law import Parameters
 from robust_dist.constraints import extended_real
-from robust_dist.distributions._family import prng_key
+from robust_dist.distributions._family import FamilyLaw
 
 
-class TruncatedGeneralRobust(Distribution):
+class TruncatedGeneralRobust(FamilyLaw):
     r"""The general robust law restricted to a window, for every alpha in [-inf, inf].
 
     .. math::
@@ -90,35 +90,22 @@ class TruncatedGeneralRobust(Distribution):
         high: ArrayLike,
         validate_args: bool | None = None,
     ) -> None:
-        check_real(alpha=alpha, loc=loc, scale=scale, low=low, high=high)
-        parameters = (alpha, loc, scale, low, high)
-        batch_shape = lax.broadcast_shapes(*(jnp.shape(value) for value in parameters))
+        batch_shape = self._store(alpha=alpha, loc=loc, scale=scale, low=low, high=high)
         self._open = tuple(
             not_jax_tracer(end) and bool(np.all(np.asarray(end) == infinity))
             for end, infinity in ((low, -np.inf), (high, np.inf))
         )
-        self.alpha, self.loc, self.scale, self.low, self.high = promote_shapes(
-            *parameters, shape=batch_shape
-        )
         super().__init__(batch_shape, validate_args=validate_args)
 
-    def validate_args(self, strict: bool = True) -> None:
-        """Raise a ValueError for bad parameters; see the class."""
-        super().validate_args(strict)
-        name = type(self).__name__
-        with jax.ensure_compile_time_eval():
-            low, high = jnp.asarray(self.low), jnp.asarray(self.high)
-            bounded = jnp.isfinite(low) & jnp.isfinite(high)
-            for valid, message in (
-                (low < high, "low >= high: low must lie below high."),
-                (
-                    bounded | (jnp.asarray(self.alpha) >= 0),
-                    "invalid alpha parameter: a negative alpha needs a bounded window, so make "
-                    "low and high finite.",
-                ),
-            ):
-                if not_jax_tracer(valid) and not np.all(valid):
-                    raise ValueError(f"{name} distribution got {message}")
+    def _requirements(self) -> Iterable[tuple[ArrayLike, str]]:
+        low, high = jnp.asarray(self.low), jnp.asarray(self.high)
+        bounded = jnp.isfinite(low) & jnp.isfinite(high)
+        yield low < high, "low >= high: low must lie below high."
+        yield (
+            bounded | (jnp.asarray(self.alpha) >= 0),
+            "invalid alpha parameter: a negative alpha needs a bounded window, so make low and "
+            "high finite.",
+        )
 
     def _validate_sample(self, value: ArrayLike) -> Any:
         # the constraint would hand a number and a traced end of the window to NumPy
@@ -146,9 +133,6 @@ class TruncatedGeneralRobust(Distribution):
         )
         return *rest, Parameters(alpha, loc, scale, low, high)
 
-    def _batch(self, value: Array) -> Array:
-        return jnp.broadcast_to(value, self.batch_shape)
-
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
         """Return the log density at value, -inf outside of the window."""
@@ -169,12 +153,12 @@ class TruncatedGeneralRobust(Distribution):
         Array
             Of shape ``sample_shape + batch_shape``, inside the window.
         """
-        key = prng_key(key)
+        key, shape = self._key_and_shape(key, sample_shape)
         (parameters,) = self._parameters()
         dtype = parameters.alpha.dtype
         # not 0, whose quantile at an open end is infinite
         tiny = jnp.finfo(dtype).tiny
-        q = jax.random.uniform(key, (*sample_shape, *self.batch_shape), dtype, minval=tiny)
+        q = jax.random.uniform(key, shape, dtype, minval=tiny)
         return window_law.quantile(q, parameters)
 
     def icdf(self, q: ArrayLike) -> Array:
@@ -200,7 +184,7 @@ class TruncatedGeneralRobust(Distribution):
     @property
     def mode(self) -> Array:
         """The mode, the point of the window nearest to loc."""
-        return self._batch(window_law.mode(*self._parameters()))
+        return self._of_batch(window_law.mode(*self._parameters()))
 
     @property
     def mean(self) -> Array:
@@ -208,7 +192,7 @@ class TruncatedGeneralRobust(Distribution):
 
         With an open side it is not computed for alpha in (0, 0.01) (float32 0.03), but nan.
         """
-        return self._batch(window_law.mean_and_variance(*self._parameters())[0])
+        return self._of_batch(window_law.mean_and_variance(*self._parameters())[0])
 
     @property
     def variance(self) -> Array:
@@ -216,8 +200,8 @@ class TruncatedGeneralRobust(Distribution):
 
         With an open side it is not computed for alpha in (0, 0.01) (float32 0.03), but nan.
         """
-        return self._batch(window_law.mean_and_variance(*self._parameters())[1])
+        return self._of_batch(window_law.mean_and_variance(*self._parameters())[1])
 
     def entropy(self) -> Array:
         """Return the differential entropy in nats, of the law on the window."""
-        return self._batch(window_law.entropy(*self._parameters()))
+        return self._of_batch(window_law.entropy(*self._parameters()))
