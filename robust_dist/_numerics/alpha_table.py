@@ -27,13 +27,17 @@ import numpy as np
 from jax import Array, lax
 
 from robust_dist._numerics.formats import gap_floor
-from robust_dist._numerics.spline import evaluate, evaluate_with_slope, gather, hermite_coefficients
+from robust_dist._numerics.spline import evaluate, evaluate_with_slope, gather, quintic_cells
 
 RATE = math.log(11)
 
 
 # In float32 the powers above the third lie below the last place of the value and of the slope.
 _POWERS = {np.dtype(np.float32): 4, np.dtype(np.float64): 6}
+
+
+# by how much regions of a table may miss each other: some last places of its numbers, 2 at most
+_JOIN = 4e-15
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,18 @@ class AlphaTable:
         self.nodes = [
             np.array(part) for part in (source.low, source.below, source.above, source.high)
         ]
+        for part in self.nodes:
+            if part.ndim != 2 or len(part) < 2 or part.shape[1] != 3:
+                raise ValueError("a region needs value and two derivatives at two or more nodes")
+            if not np.all(np.isfinite(part)):
+                raise ValueError("a table's numbers must be finite")
         self.cells = [len(part) - 1 for part in self.nodes]
         self.starts = [sum(self.cells[:region]) for region in range(len(self.cells))]
 
     @functools.cached_property
     def columns(self) -> np.ndarray:
         """The cells' ascending coefficients, of shape (6, cells)."""
-        return np.concatenate(
-            [hermite_coefficients([*part[:-1].T], [*part[1:].T]) for part in self.nodes], axis=1
-        )
+        return np.concatenate([quintic_cells(*part.T) for part in self.nodes], axis=1)
 
     def locate(self, alpha: Array) -> Place:
         """Return the place of alpha; any place for nan and alpha < 0."""
@@ -134,6 +141,11 @@ class SingularTable(AlphaTable):
     def __init__(self, source: ModuleType, at_two: float, c: float) -> None:
         super().__init__(source)
         self.at_two, self.c = at_two, c
+        low, below, above, high = (part[:, 0] for part in self.nodes)
+        # log b is 0 at 1 and 3, where regions meet, and G is 0 at 2
+        ends = [below[0], above[0], low[-1] + (c + below[-1]), high[-1] - (c + above[-1])]
+        if not np.allclose(ends, [0, 0, at_two, at_two], rtol=0, atol=_JOIN):
+            raise ValueError("a table's regions must meet at alpha = 1, 2 and 3")
 
     def value_and_regular_slope(self, alpha: Array) -> tuple[Array, Array, Array]:
         """Return f, f' less a quarter of the lift, and the lift."""

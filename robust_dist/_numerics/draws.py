@@ -24,7 +24,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from robust_dist._numerics.log_density import derivatives
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import cubic_cells, evaluate, gather, quintic_cells, search
 from robust_dist._numerics.tau import curve, log_slope
 
 _CELLS = 224
@@ -75,19 +75,12 @@ def _table(alpha: Array) -> _Table:
     hazard = jnp.exp(-0.5 * tau * tau) * at.jacobian / tail
     first = hazard / (s + 1)
     second = (hazard * (hazard + slope - tau) - first * first) / (s + 1)
-    width = s[:, 1:] - s[:, :-1]
-    data = (tau + 0 * s, 1 / first, -second / first**3)
-    left, right = (
-        [part[:, cut] * width**order for order, part in enumerate(data)]
-        for cut in (slice(None, -1), slice(1, None))
-    )
+    tau_of_s = quintic_cells(tau, 1 / first, -second / first**3, jnp.diff(s))
     # v = dx/d alpha, v' = tau v + J (d rho/d alpha - mean)
     mean = tail_shape[:, :1] / half
     v = (tail * mean - tail_shape) * jnp.exp(0.5 * tau * tau)
-    v_step = step * (tau * v + at.jacobian * (shape - mean))
-    rise, start, stop = v[:, 1:] - v[:, :-1], v_step[:, :-1], v_step[:, 1:]
-    shift = (v[:, :-1], start, 3 * rise - 2 * start - stop, start + stop - 2 * rise)
-    return _Table(s, hermite_coefficients(left, right), shift)
+    v_of_tau = cubic_cells(v, tau * v + at.jacobian * (shape - mean), step)
+    return _Table(s, tau_of_s, v_of_tau)
 
 
 class _Found(NamedTuple):
@@ -103,20 +96,16 @@ def _find(log_tail: Array, alpha: Array) -> _Found:
     dtype = log_tail.dtype
     table = _table(alpha.ravel())
     index = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape)
-    node, cell = index * (_CELLS + 1), index * _CELLS
+    cells = table.s.shape[-1] - 1
+    node, cell = index * (cells + 1), index * cells
     nodes = table.s.ravel()
-    s = jnp.minimum(jnp.sqrt(1 + 2 * log_tail) - 1, nodes[node + _CELLS])
-    below = jnp.zeros(s.shape, jnp.int32)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):  # the last node below s, by bisection
-        probe = below + bit
-        inside = probe < _CELLS
-        probe = jnp.where(inside, probe, 0)
-        below = jnp.where(inside & (nodes[node + probe] <= s), probe, below)
+    s = jnp.minimum(jnp.sqrt(1 + 2 * log_tail) - 1, nodes[node + cells])
+    below = search(nodes, node, cells, s)
     left, right = nodes[node + below], nodes[node + below + 1]
     t = (s - left) / (right - left)
     coefficients = gather([part.ravel() for part in table.tau], cell + below)
     tau = evaluate(coefficients, t)
-    step = _END[np.dtype(dtype)] / _CELLS
+    step = _END[np.dtype(dtype)] / cells
     shift = evaluate(
         gather([part.ravel() for part in table.shift], cell + below), tau / step - below
     )

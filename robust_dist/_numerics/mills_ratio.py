@@ -17,12 +17,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import checked_nodes, evaluate, gather, quintic_cells
 from robust_dist._numerics.tau import curve, log_slope
 
 # cells in [0, 1], of equal width in tau^(1/4); those beyond have the width of the last of these
 _INNER = 160
-_NODES = np.concatenate([(np.arange(_INNER) / _INNER) ** 4, np.linspace(1, 53, 2081)])
+_PER_UNIT = _INNER // 4
+_LAST = 53
+_NODES = checked_nodes(
+    np.concatenate(
+        [
+            (np.arange(_INNER) / _INNER) ** 4,
+            np.linspace(1, _LAST, (_LAST - 1) * _PER_UNIT + 1),
+        ]
+    ),
+    0,
+    _LAST,
+)
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 LOG_FLOOR = -665.0
@@ -52,14 +63,10 @@ def mills_ratio(tau: Array, alpha: Array) -> Array:
     ratio = jnp.where(some, tail / jnp.where(some, density, 1), 1 / jnp.where(some, 1, node - g))
     slope = (node - g) * ratio - 1
     second = (1 - bend) * ratio + (node - g) * slope
-    left, right = (
-        [part[:, cut] * width**order for order, part in enumerate((ratio, slope, second))]
-        for cut in (slice(None, -1), slice(1, None))
-    )
     tau = jnp.minimum(tau, _NODES[-1])
-    place = jnp.where(tau < 1, _INNER * jnp.sqrt(jnp.sqrt(tau)), _INNER + (tau - 1) * (_INNER / 4))
+    place = jnp.where(tau < 1, _INNER * jnp.sqrt(jnp.sqrt(tau)), _INNER + (tau - 1) * _PER_UNIT)
     cell = jnp.clip(place.astype(jnp.int32), 0, width.size - 1)
     first = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape) * width.size
-    columns = [part.ravel() for part in hermite_coefficients(left, right)]
+    columns = [part.ravel() for part in quintic_cells(ratio, slope, second, width)]
     start, scale = (jnp.asarray(edge)[cell] for edge in (_NODES[:-1], 1 / width))
     return evaluate(gather(columns, first + cell), (tau - start) * scale)

@@ -21,6 +21,7 @@ import numpy as np
 from jax import Array, lax
 
 from robust_dist._numerics.alpha_table import RATE, AlphaTable, defined
+from robust_dist._numerics.spline import checked_nodes
 from robust_dist._tables import reference_prior as _table
 
 TABLE = AlphaTable(_table)
@@ -118,11 +119,13 @@ def _nodes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     b_below, b_above = v_below**4, v_above**4
     from_below = _table.below_two - b_below * (_table.at_two - b_below * below)
     from_above = _table.above_two - b_above * (_table.at_two + b_above * above)
+    if not np.allclose([from_below[-1], from_above[-1]], [low[-1], high[-1]], rtol=0, atol=1e-15):
+        raise ValueError("the table's regions must meet at alpha = 1 and 3")
     return (
-        np.concatenate([low, from_below[-2::-1]]),
-        np.concatenate([np.expm1(u_low * RATE) / 10, 2 - b_below[-2::-1]]),
-        np.concatenate([high, from_above[-2::-1]]),
-        np.concatenate([u_high, 3 / (2 + b_above[-2::-1])]),
+        checked_nodes(np.concatenate([low, from_below[-2::-1]]), 0, _table.below_two),
+        checked_nodes(np.concatenate([np.expm1(u_low * RATE) / 10, 2 - b_below[-2::-1]]), 0, 2),
+        checked_nodes(np.concatenate([high, from_above[-2::-1]]), 0, _table.above_two),
+        checked_nodes(np.concatenate([u_high, 3 / (2 + b_above[-2::-1])]), 0, 1.5),
     )
 
 

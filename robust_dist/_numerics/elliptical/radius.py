@@ -30,7 +30,7 @@ from jax.scipy.special import ndtri
 from robust_dist._numerics import draws, loss, moments
 from robust_dist._numerics import log_normalizer as one_dimension
 from robust_dist._numerics.log_density import alpha_bound, derivatives
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import cubic_cells, evaluate, gather, quintic_cells, search
 from robust_dist._numerics.tau import curve, log_radius, log_slope
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
@@ -234,21 +234,14 @@ def _table(dimension: int, alpha: Array) -> _Table:
     normal = jnp.exp(-0.5 * v * v) / math.sqrt(2 * math.pi)
     first = normal * total / f
     second = first * (-v - slope * first)
-    width = v[:, 1:] - v[:, :-1]
-    data = (grid + 0 * v, first, second)
-    ends = [
-        [part[:, cut] * width**order for order, part in enumerate(data)]
-        for cut in (slice(None, -1), slice(1, None))
-    ]
+    u_of_v = quintic_cells(grid, first, second, jnp.diff(v))
     mean = jnp.sum(mass * weights * shape, -1, keepdims=True) / jnp.sum(cells, -1, keepdims=True)
     pull = in_cells(mass * (shape - mean))
     first_pull = f[:, :1] / dimension * (node_shape[:, :1] - mean)
     moved = jnp.where(left, from_left(pull) + first_pull, -from_right(pull))
     moves = moved / height
     rate = step * ratio * ((node_shape - mean) - moves * (dimension - moment))
-    rise, start, stop = moves[:, 1:] - moves[:, :-1], rate[:, :-1], rate[:, 1:]
-    shift = (moves[:, :-1], start, 3 * rise - 2 * start - stop, start + stop - 2 * rise)
-    return _Table(v, low, step, hermite_coefficients(*ends), shift)
+    return _Table(v, low, step, u_of_v, cubic_cells(moves, rate))
 
 
 class _Found(NamedTuple):
@@ -262,12 +255,11 @@ class _Found(NamedTuple):
 def _find(dimension: int, v: Array, alpha: Array) -> _Found:
     table = _table(dimension, alpha.ravel())
     index = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape)
-    node, cell = index * (_CELLS + 1), index * _CELLS
+    cells = table.v.shape[-1] - 1
+    node, cell = index * (cells + 1), index * cells
     nodes = table.v.ravel()
-    v = jnp.clip(v, nodes[node], nodes[node + _CELLS])
-    below = jnp.zeros(v.shape, jnp.int32)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):  # the last node below v, by bisection
-        below = jnp.where(nodes[node + below + bit] <= v, below + bit, below)
+    v = jnp.clip(v, nodes[node], nodes[node + cells])
+    below = search(nodes, node, cells, v)
     left, right = nodes[node + below], nodes[node + below + 1]
     t = (v - left) / (right - left)
     coefficients = gather([part.ravel() for part in table.u], cell + below)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from robust_dist._numerics.spline import search
 from robust_dist._numerics.window.mass import AT_ONCE, Bounds, Side, excess, log_mass, reach, side
 
 _CELLS = 1024
@@ -92,23 +93,15 @@ def _quantile(q: Array, *parameters: Array) -> Place:
     within = jnp.where(to_right, q * total - on_left, (1 - q) * total - on_right)
     by_inner = within < beyond
     inner, outer = inner.ravel(), outer.ravel()
-    below = jnp.zeros(line.shape, jnp.int32)
-    for bit in (
-        512,
-        256,
-        128,
-        64,
-        32,
-        16,
-        8,
-        4,
-        2,
-        1,
-    ):  # the last edge before the point, by bisection
-        probe = line * (_CELLS + 1) + below + bit
-        before = jnp.where(by_inner, inner[probe] <= within, outer[probe] >= beyond)
-        below = jnp.where(before, below + bit, below)
-    edge = line * (_CELLS + 1) + below
+    # one search in both tables, the second turned round so that it rises
+    count = cells.shape[-1]
+    first_edge = line * (count + 1)
+    edge = first_edge + search(
+        jnp.concatenate([inner, -outer]),
+        first_edge + jnp.where(by_inner, 0, inner.size),
+        count,
+        jnp.where(by_inner, within, -beyond),
+    )
     at = Side(maps.sigma.ravel()[line], maps.top.ravel()[line])
     u0, shape = parameters[0].ravel()[row], parameters[3].ravel()[row]
     start, stop = v.ravel()[edge], v.ravel()[edge + 1]
