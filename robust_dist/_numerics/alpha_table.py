@@ -41,7 +41,7 @@ _JOIN = 4e-15
 
 
 @dataclass(frozen=True)
-class Place:
+class Cell:
     """Where alpha lies: its cell, its region and the region's coordinate u."""
 
     columns: Sequence[Array]
@@ -97,8 +97,8 @@ class AlphaTable:
         """The cells' ascending coefficients, of shape (6, cells)."""
         return np.concatenate([quintic_cells(*part.T) for part in self.nodes], axis=1)
 
-    def locate(self, alpha: Array) -> Place:
-        """Return the place of alpha; any place for nan and alpha < 0."""
+    def locate(self, alpha: Array) -> Cell:
+        """Return the cell of alpha; any for nan and alpha < 0."""
         dtype = alpha.dtype
         # XLA may repeat, and round otherwise, what alpha comes from: then regions would be mixed up
         alpha = lax.optimization_barrier(alpha)
@@ -127,7 +127,7 @@ class AlphaTable:
         u = ((row.astype(dtype) - start) + t) * per_region([1 / cells for cells in self.cells])
         columns = [jnp.asarray(column, dtype) for column in self.columns]
         rate = 10 / ((1 + 10 * small) * RATE)
-        return Place(columns, row, t, count, u, low, ~low & ~high, b, s, rate)
+        return Cell(columns, row, t, count, u, low, ~low & ~high, b, s, rate)
 
 
 def defined(alpha: Array, value: Array) -> Array:
@@ -149,14 +149,14 @@ class SingularTable(AlphaTable):
 
     def value_and_regular_slope(self, alpha: Array) -> tuple[Array, Array, Array]:
         """Return f, f' less a quarter of the lift, and the lift."""
-        at = self.locate(alpha)
-        f, first = at.spline_and_slope()
-        lift = jnp.where(at.near, jnp.log(at.b), 0)
-        value = at.choose(f, self.at_two + at.s * at.b * (lift / 4 + self.c + f), f)
-        slope = at.choose(
-            first * at.low_rate,
-            (self.c + 0.25) + f + 0.25 * at.u * first,
-            -first * at.u * (at.u / 3),
+        cell = self.locate(alpha)
+        f, first = cell.spline_and_slope()
+        lift = jnp.where(cell.near, jnp.log(cell.b), 0)
+        value = cell.choose(f, self.at_two + cell.s * cell.b * (lift / 4 + self.c + f), f)
+        slope = cell.choose(
+            first * cell.low_rate,
+            (self.c + 0.25) + f + 0.25 * cell.u * first,
+            -first * cell.u * (cell.u / 3),
         )
         return defined(alpha, value), defined(alpha, slope), lift
 
@@ -167,12 +167,12 @@ class SingularTable(AlphaTable):
 
     def curvature(self, alpha: Array) -> Array:
         """Return f''."""
-        at = self.locate(alpha)
-        first, second = at.spline(1), at.spline(2)
-        value = at.choose(
-            (second - first * RATE) * at.low_rate * at.low_rate,
-            at.s * (1 + 1.25 * at.u * first + 0.25 * at.u**2 * second) / (4 * at.b),
-            (at.u * second + 2 * first) * at.u * (at.u * (at.u / 9)),
+        cell = self.locate(alpha)
+        first, second = cell.spline(1), cell.spline(2)
+        value = cell.choose(
+            (second - first * RATE) * cell.low_rate * cell.low_rate,
+            cell.s * (1 + 1.25 * cell.u * first + 0.25 * cell.u**2 * second) / (4 * cell.b),
+            (cell.u * second + 2 * first) * cell.u * (cell.u * (cell.u / 9)),
         )
         return defined(alpha, value)
 

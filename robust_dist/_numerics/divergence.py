@@ -23,7 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._numerics.log_density import alpha_bound, log_density
+from robust_dist._numerics.formats import alpha_bound
+from robust_dist._numerics.log_density import log_density
 from robust_dist._numerics.log_normalizer import log_normalizer
 from robust_dist._numerics.loss import rho
 from robust_dist._numerics.tau import curve, log_radius
@@ -55,16 +56,16 @@ def _log_loss(log_x: Array, alpha: Array) -> Array:
     return log_b_log - math.log(2) + exprel
 
 
-def _end(alpha_p: Array, scale: Array, offset: Array, alpha_q: Array) -> Array:
+def _end(alpha_p: Array, alpha_q: Array, offset: Array, scale: Array) -> Array:
     """Return the tau beyond which neither p nor p rho_q matters.
 
     Scale is that of p and offset the centres' distance, both in units of q's scale.
     """
     tau = jnp.asarray(_PROBES, alpha_p.dtype)
-    at = curve(tau, alpha_p[..., None])
-    log_x = log_radius(at)
+    point = curve(tau, alpha_p[..., None])
+    log_x = log_radius(point)
     reach = jnp.logaddexp(log_x + jnp.log(scale)[..., None], jnp.log(offset)[..., None])
-    log_mass = jnp.log(at.factor) + at.growth - 0.5 * tau * tau + jnp.log(tau)
+    log_mass = jnp.log(point.factor) + point.growth - 0.5 * tau * tau + jnp.log(tau)
     height = log_mass + jnp.logaddexp(0.0, _log_loss(reach, alpha_q[..., None]))
     height = jnp.where(jnp.isnan(height), -jnp.inf, height)
     alive = height > jnp.max(height, -1, keepdims=True) - _DROP
@@ -72,16 +73,16 @@ def _end(alpha_p: Array, scale: Array, offset: Array, alpha_q: Array) -> Array:
     return tau[jnp.minimum(last + 1, tau.size - 1)]
 
 
-def _axis(start: Array, stop: Array, both: bool) -> tuple[Array, Array]:
+def _axis(start: Array, stop: Array, both_ends: bool) -> tuple[Array, Array]:
     """Return nodes between two points and their weights, crowding at the first or at both."""
     v, w = _UNIT, _UNIT_WEIGHTS
-    if both:
-        place, width = v**3 * (10 - 15 * v + 6 * v * v), 30 * (v * (1 - v)) ** 2
+    if both_ends:
+        position, width = v**3 * (10 - 15 * v + 6 * v * v), 30 * (v * (1 - v)) ** 2
     else:
-        place, width = v**3, 3 * v * v
+        position, width = v**3, 3 * v * v
     dtype = start.dtype
     length = (stop - start)[..., None]
-    return start[..., None] + length * jnp.asarray(place, dtype), length * jnp.asarray(
+    return start[..., None] + length * jnp.asarray(position, dtype), length * jnp.asarray(
         width * w, dtype
     )
 
@@ -132,7 +133,7 @@ def divergence(
         lax.stop_gradient, (alpha_p, alpha_q, scale_p, scale_q, shift)
     )
     largest = jnp.finfo(dtype).max
-    end = _end(fixed_p, unit_p / unit_q, jnp.abs(offset) / unit_q, fixed_q)
+    end = _end(fixed_p, fixed_q, jnp.abs(offset) / unit_q, unit_p / unit_q)
     # where q's centre lies
     distance = jnp.minimum(jnp.abs(offset) / unit_p, 0.1 * largest)
     centre = jnp.minimum(
@@ -143,20 +144,21 @@ def divergence(
     tau = jnp.concatenate([piece[0] for piece in pieces], -1)
     weight = jnp.abs(jnp.concatenate([piece[1] for piece in pieces], -1))
     size = jnp.abs(tau)
-    at = curve(size, fixed_p[..., None])
-    log_jacobian = jnp.log(weight * at.factor) + at.growth
-    log_r = log_radius(at) + jnp.log(unit_p)[..., None]
+    point = curve(size, fixed_p[..., None])
+    log_jacobian = jnp.log(weight * point.factor) + point.growth
+    log_r = log_radius(point) + jnp.log(unit_p)[..., None]
     far = log_r > 0.95 * math.log(float(largest))
-    r = jnp.where(far, 1, unit_p[..., None] * at.x) * jnp.sign(tau)
+    r = jnp.where(far, 1, unit_p[..., None] * point.x) * jnp.sign(tau)
 
-    def log_densities(alpha: Array, loc: Array, scale: Array, skip: Array) -> Array:
+    def log_densities(alpha: Array, loc: Array, scale: Array, excluded: Array) -> Array:
         alpha, loc, scale = (part[..., None] for part in (alpha, loc, scale))
         # no derivative comes from a branch not taken
-        beyond = far & ~skip
+        beyond = far & ~excluded
         distant = _log_far(
             jnp.where(beyond, log_r, 1), jnp.where(beyond, alpha, 0.5), jnp.where(beyond, scale, 1)
         )
-        return jnp.where(beyond, distant, log_density(jnp.where(skip, loc, r), alpha, loc, scale))
+        near = log_density(jnp.where(excluded, loc, r), alpha, loc, scale)
+        return jnp.where(beyond, distant, near)
 
     nowhere = jnp.zeros_like(far)
     log_p = log_densities(alpha_p, jnp.zeros_like(shift), scale_p, nowhere)

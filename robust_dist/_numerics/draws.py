@@ -50,9 +50,9 @@ def _table(alpha: Array) -> _Table:
     alpha = alpha[:, None]
 
     def density(tau: Array) -> tuple[Array, Array]:
-        at = curve(tau, alpha)
-        weight = jnp.exp(-0.5 * tau * tau) * at.jacobian
-        return weight, weight * derivatives(at.x, alpha).shape
+        point = curve(tau, alpha)
+        weight = jnp.exp(-0.5 * tau * tau) * point.jacobian
+        return weight, weight * derivatives(point.x, alpha).by_alpha
 
     inner = (np.arange(_CELLS)[:, None] + 0.5 * (1 + _GAUSS_NODES)) * step
     tau = jnp.asarray(inner.ravel(), dtype)[None]
@@ -60,31 +60,31 @@ def _table(alpha: Array) -> _Table:
     parts = [part.reshape(alpha.shape[0], _CELLS, -1) for part in density(tau)]
     cells = [jnp.sum(part * weights, -1) for part in parts]
     tau = jnp.asarray(np.arange(_CELLS + 1) * step, dtype)[None]
-    at = curve(tau, alpha)
-    slope, shape = log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
+    point = curve(tau, alpha)
+    slope, by_alpha = log_slope(tau, alpha, point), derivatives(point.x, alpha).by_alpha
     # beyond the last node the integrand falls like an exponential
-    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - slope))[:, -1:]
-    ends = (end, end * shape[:, -1:])
-    tail, tail_shape = (
-        jnp.cumsum(jnp.concatenate([part, rest], 1)[:, ::-1], 1)[:, ::-1]
-        for part, rest in zip(cells, ends, strict=True)
+    end = (jnp.exp(-0.5 * tau * tau) * point.jacobian / (tau - slope))[:, -1:]
+    ends = (end, end * by_alpha[:, -1:])
+    tail, tail_by_alpha = (
+        jnp.cumsum(jnp.concatenate([part, end], 1)[:, ::-1], 1)[:, ::-1]
+        for part, end in zip(cells, ends, strict=True)
     )
     half = tail[:, :1]  # Z/2
     # s, and the derivatives of its inverse
     s = jnp.sqrt(1 - 2 * jnp.log(tail / half)) - 1
-    hazard = jnp.exp(-0.5 * tau * tau) * at.jacobian / tail
+    hazard = jnp.exp(-0.5 * tau * tau) * point.jacobian / tail
     first = hazard / (s + 1)
     second = (hazard * (hazard + slope - tau) - first * first) / (s + 1)
     tau_of_s = quintic_cells(tau, 1 / first, -second / first**3, jnp.diff(s))
     # v = dx/d alpha, v' = tau v + J (d rho/d alpha - mean)
-    mean = tail_shape[:, :1] / half
-    v = (tail * mean - tail_shape) * jnp.exp(0.5 * tau * tau)
-    v_of_tau = cubic_cells(v, tau * v + at.jacobian * (shape - mean), step)
+    mean = tail_by_alpha[:, :1] / half
+    v = (tail * mean - tail_by_alpha) * jnp.exp(0.5 * tau * tau)
+    v_of_tau = cubic_cells(v, tau * v + point.jacobian * (by_alpha - mean), step)
     return _Table(s, tau_of_s, v_of_tau)
 
 
-class _Found(NamedTuple):
-    """A quantile's tau, its derivative in s, s itself and dx/d alpha."""
+class _Quantile(NamedTuple):
+    """Its tau, its derivative in s, s itself and dx/d alpha."""
 
     tau: Array
     tau_slope: Array
@@ -92,7 +92,7 @@ class _Found(NamedTuple):
     shift: Array
 
 
-def _find(log_tail: Array, alpha: Array) -> _Found:
+def _find(log_tail: Array, alpha: Array) -> _Quantile:
     dtype = log_tail.dtype
     table = _table(alpha.ravel())
     index = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape)
@@ -109,7 +109,7 @@ def _find(log_tail: Array, alpha: Array) -> _Found:
     shift = evaluate(
         gather([part.ravel() for part in table.shift], cell + below), tau / step - below
     )
-    return _Found(tau, evaluate(coefficients, t, 1) / (right - left), s, shift)
+    return _Quantile(tau, evaluate(coefficients, t, 1) / (right - left), s, shift)
 
 
 @jax.custom_jvp
@@ -120,10 +120,10 @@ def _upper_quantile(log_tail: Array, alpha: Array) -> Array:
 @_upper_quantile.defjvp
 def _upper_quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (log_tail, alpha), (d_log_tail, d_alpha) = primals, tangents
-    found = _find(log_tail, alpha)
-    at = curve(found.tau, alpha)
-    slope = at.jacobian * found.tau_slope / (found.s + 1)
-    return at.x, slope * d_log_tail + found.shift * d_alpha
+    quantile = _find(log_tail, alpha)
+    point = curve(quantile.tau, alpha)
+    slope = point.jacobian * quantile.tau_slope / (quantile.s + 1)
+    return point.x, slope * d_log_tail + quantile.shift * d_alpha
 
 
 def upper_quantile(log_tail: Array, alpha: Array) -> Array:
@@ -145,8 +145,8 @@ def uniform(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[Array
     bits = jax.random.bits(key, shape, unsigned)
     # the top bit tells the side, the others the tail beyond
     below = bits >> (width - 1) == 0
-    rest = jnp.where(below, bits, ~bits)
-    return below, (rest.astype(dtype) + 0.5) * 2.0 ** (1 - width)
+    tail = jnp.where(below, bits, ~bits)
+    return below, (tail.astype(dtype) + 0.5) * 2.0 ** (1 - width)
 
 
 @functools.partial(jax.jit, static_argnames="shape")

@@ -120,10 +120,10 @@ def evaluate_with_slope(columns: Sequence[Array], row: Array, t: Array) -> tuple
 
     Coefficients are fetched one power at a time, so that few arrays of t's size live at once.
     """
-    highest, *rest = reversed(columns)
+    highest, *lower = reversed(columns)
     value = highest.at[row].get(mode="promise_in_bounds")
     slope = jnp.zeros_like(t)
-    for column in rest:
+    for column in lower:
         slope = slope * t + value
         value = value * t + column.at[row].get(mode="promise_in_bounds")
         value, slope, row, t = lax.optimization_barrier((value, slope, row, t))
