@@ -110,6 +110,10 @@ def divergence(
     )
     dtype = alpha_p.dtype
     shift = loc_q - loc_p
+
+    # Whether it is a finite number is known from the parameters alone. Where it is not, the nodes
+    # and integrands below are those of two equal Normal laws, so that nothing there can overflow
+    # into the derivatives of the others; the answer is put in at the end.
     bound = alpha_bound(dtype)
     finite = jnp.where(
         alpha_q >= bound,
@@ -117,7 +121,6 @@ def divergence(
         (alpha_p > 0) | (alpha_q < 1),
     )
     valid = (alpha_p >= 0) & (alpha_q >= 0) & (scale_p > 0) & (scale_q > 0) & jnp.isfinite(shift)
-    # where it is infinite, a law that has one
     usable = finite & valid
     alpha_p, scale_p, alpha_q, scale_q, shift = (
         jnp.where(usable, part, stand_in)
@@ -129,6 +132,10 @@ def divergence(
             (shift, 0.0),
         )
     )
+
+    # The nodes, in p's tau: they crowd at p's centre and at q's, and reach no further out than the
+    # integrand does. To the derivatives they are constants, because the integral does not depend on
+    # them, and what they would add is rounding.
     fixed_p, fixed_q, unit_p, unit_q, offset = map(
         lax.stop_gradient, (alpha_p, alpha_q, scale_p, scale_q, shift)
     )
@@ -143,6 +150,9 @@ def divergence(
     pieces = [_axis(low, -end, False), _axis(low, high, True), _axis(high, end, False)]
     tau = jnp.concatenate([piece[0] for piece in pieces], -1)
     weight = jnp.abs(jnp.concatenate([piece[1] for piece in pieces], -1))
+
+    # x at the nodes and dx/d tau. In a heavy tail x may be too large for the format where log x is
+    # not: there both densities are taken from log r, with location lost.
     size = jnp.abs(tau)
     point = curve(size, fixed_p[..., None])
     log_jacobian = jnp.log(weight * point.factor) + point.growth
@@ -160,12 +170,16 @@ def divergence(
         near = log_density(jnp.where(excluded, loc, r), alpha, loc, scale)
         return jnp.where(beyond, distant, near)
 
+    # p's mass at each node, from tau itself, which is right however far out. The difference that is
+    # added is 0, and has the derivative that nodes held fixed take from the mass: that of log p.
     nowhere = jnp.zeros_like(far)
     log_p = log_densities(alpha_p, jnp.zeros_like(shift), scale_p, nowhere)
     log_mass = log_jacobian - 0.5 * tau * tau - log_normalizer(fixed_p)[..., None]
     log_mass = log_mass + (log_p - lax.stop_gradient(log_p))
     mass = jnp.exp(log_mass)
-    # where q's loss overflows, its product with the mass may not
+
+    # The integrand p (log p - log q). Where q's loss overflows, its product with the mass may not:
+    # there that product is formed from logarithms, and the other terms are nothing next to it.
     over = log_densities(fixed_q, offset, unit_q, nowhere) < -1e-3 * largest
     log_q = log_densities(alpha_q, shift, scale_q, over)
     excess = jnp.where(over, 0, log_p - log_q)
@@ -173,6 +187,9 @@ def divergence(
     log_x = jnp.where(far, log_r, jnp.log(distance)) - jnp.log(scale_q)[..., None]
     log_loss = _log_loss(jnp.where(over, log_x, 1), jnp.where(over, alpha_q[..., None], 1))
     product = jnp.exp(jnp.where(over, log_mass + log_loss, -jnp.inf))
+
+    # Of two sums the one that loses fewer digits: the plain one, or, where the laws are so alike
+    # that its terms cancel, that of p (e^-t - 1 + t), which are all positive.
     apart = jnp.sum(mass * excess + product, -1)
     alike = jnp.clip(excess, -30, 30)
     near = jnp.sum(mass * (jnp.expm1(-alike) + alike), -1)

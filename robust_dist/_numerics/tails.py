@@ -91,11 +91,18 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
     dtype = tau.dtype
     log_z, z_slope = log_normalizer_and_slope(alpha)
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
+
+    # Where the integral runs: next to the centre from 0 to tau, for 1/2 less that keeps the digits
+    # of P; elsewhere from tau outward, which keeps those of a small P.
     central = tau < _CENTRE
     inner = jnp.where(central, tau, 0)
-    # where -tau u/2 - u^2/4 = -40
+    # how far: at alpha = 0, whose tail is heaviest, a node at tau + u has exp(-tau u/2 - u^2/4) of
+    # the density at tau, here exp(-40)
     outer = 160 / (tau + jnp.sqrt(tau * tau + 160))
     start = jnp.where(central, 0, tau)
+
+    # What all nodes share: everything is measured from the integral's start, so that the large
+    # numbers of a far tail cancel on paper and not in the format.
     b = jnp.maximum(jnp.abs(alpha - 2), gap_floor(dtype))
     power = 1 + (0.5 * alpha / b) * start * start  # 1 + m at the start
     unit = 1 / (b * power)
@@ -120,9 +127,13 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
         by_alpha = derivatives(point.x, alpha).by_alpha + z_slope
         return (total[0] + term, total[1] + term * by_alpha), None
 
+    # One node after the other: as one array they would take 32 times the points' memory.
     zero = jnp.zeros(jnp.broadcast_shapes(tau.shape, alpha.shape), dtype)
     nodes = (jnp.asarray(_UNIT_NODES, dtype), jnp.asarray(_UNIT_WEIGHTS, dtype))
     (mass, moment), _ = lax.scan(add, (zero, zero), nodes)
+
+    # log 2P. In the tail it is -rho + L/2 - log(1 + m) + log(integral) + log 2 - log Z, a sum of
+    # numbers of which the first may be 1e100: they are added as pairs.
     normal = 2 * jnp.exp(-log_z)
     below = jnp.where(central, mass * normal, 0)
     mass = jnp.where(central, 1, mass)
@@ -134,6 +145,9 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
         jnp.where(central, 0, logs.half_log.head - logs.rho.head),
         jnp.where(central, jnp.log1p(-below), remainder),
     )
+
+    # The slopes are ratios of the density to the tail. exp(-rho), which both have as a factor, is
+    # left out on paper: far out it underflows.
     rise = exp_pair(Pair(logs.half_log.head, logs.half_log.tail - _sum(logs.log_sum)))
     density = jnp.where(central, jnp.exp(-0.5 * tau * tau) * normal / (1 - below), 1 / mass)
     slope = point.factor * jnp.where(central, density * rise, density)

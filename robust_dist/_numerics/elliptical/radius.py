@@ -191,6 +191,9 @@ class _Table(NamedTuple):
 def _table(dimension: int, alpha: Array) -> _Table:
     dtype = alpha.dtype
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
+
+    # Nodes at even steps of u = log tau, from the one end of the mass to the other. In u, because
+    # in many dimensions the mass lies far from 0, and in few it reaches down to it like a power.
     low, high = _range(dimension, 0, alpha)
     alpha, low, step = (part[:, None] for part in (alpha, low, (high - low) / _CELLS))
 
@@ -203,8 +206,12 @@ def _table(dimension: int, alpha: Array) -> _Table:
         height = jnp.exp(dimension * log_x - 0.5 * tau * tau - peak)
         return height * ratio, height, ratio, derivatives(point.x, alpha).by_alpha
 
+    # The densities are relative to the highest, which would over- or underflow in many dimensions.
     grid = low + step * np.arange(_CELLS + 1)
     peak = jnp.max(_height(grid, dimension, alpha), -1, keepdims=True)
+
+    # The mass of each cell by four Gauss nodes, and that up to each node from either side: the sum
+    # from the nearer end keeps the digits of a small probability.
     inner = (np.arange(_CELLS)[:, None] + 0.5 * (1 + _GAUSS_NODES)).ravel()
     mass, _, _, by_alpha = density(low + step * jnp.asarray(inner, dtype))
     weights = 0.5 * step * jnp.asarray(np.tile(_GAUSS_WEIGHTS, _CELLS), dtype)
@@ -222,6 +229,8 @@ def _table(dimension: int, alpha: Array) -> _Table:
     f, height, ratio, node_by_alpha = density(grid)
     # beyond the first and the last node the mass falls like an exponential
     below, above = from_left(cells) + f[:, :1] / dimension, from_right(cells)
+
+    # d log f/du, for the second derivative of the table and for what lies beyond the last node
     tau = jnp.exp(grid)
     point = curve(tau, alpha)
     moment = 1 / ratio * tau * tau  # x d rho/dx
@@ -229,6 +238,9 @@ def _table(dimension: int, alpha: Array) -> _Table:
     slope = (dimension - moment) * ratio + bending  # d log f/du
     above = above + (f / (moment * ratio - dimension * ratio))[:, -1:]
     total = below[:, -1:] + above[:, -1:]
+
+    # u as a function of the Normal quantile v, of which it is nearly a straight line: at fixed F,
+    # du/dv = normal(v) total/f, and its derivative follows from d log f/du.
     left = below < above
     quantile = ndtri(jnp.where(left, below, above) / total)
     v = jnp.where(left, quantile, -quantile)
@@ -236,6 +248,9 @@ def _table(dimension: int, alpha: Array) -> _Table:
     first = normal * total / f
     second = first * (-v - slope * first)
     u_of_v = quintic_cells(grid, first, second, jnp.diff(v))
+
+    # How a draw moves with alpha: the integral of f (d rho/d alpha - mean) from the nearer end,
+    # over f; the two ends' integrals are equal but for their sign, as the whole is 0.
     mean = jnp.sum(mass * weights * by_alpha, -1, keepdims=True) / jnp.sum(cells, -1, keepdims=True)
     pull = in_cells(mass * (by_alpha - mean))
     first_pull = f[:, :1] / dimension * (node_by_alpha[:, :1] - mean)

@@ -70,20 +70,26 @@ def quantile(q: Array, bounds: Bounds, alpha: Array) -> Point:
 
 def _quantile(q: Array, *parameters: Array) -> Point:
     dtype = q.dtype
+
+    # The axis of either side, one line of the tables each. Cut off where what lies beyond is below
+    # the smallest probability of the format: first where exp(-D) is, then, as the side's length in
+    # sigma multiplies it, where exp(-D) is smaller by that length, log(2 t/sigma) = top.
     anchor, right, left, alpha = (part.ravel()[:, None, None] for part in parameters)
     lengths = jnp.concatenate([right, left], 1)
     cut = _CUT[np.dtype(dtype)]
     first = side(lengths, anchor, alpha, cut)
-    # log(2 t/sigma) = top
     maps = side(lengths, anchor, alpha, cut + first.top)
     maps = Side(*jnp.broadcast_arrays(*maps))  # one line of numbers per row and side
+
+    # The tables: the mass of the cells, summed from the anchor outward and from the end inward. The
+    # smaller of the two has the digits.
     v = _edges(maps, anchor, alpha)
     cells = _mass_between(v[..., :-1], v[..., 1:], maps, anchor, alpha)
-    # the mass up to each edge, and that beyond it
     zero = jnp.zeros_like(cells[..., :1])
     inner = jnp.concatenate([zero, jnp.cumsum(cells, -1)], -1)
     outer = jnp.concatenate([jnp.cumsum(cells[..., ::-1], -1)[..., ::-1], zero], -1)
-    # the same numbers for each q
+
+    # The side of the anchor on which the quantile lies, the mass between the two and that beyond.
     row = jnp.arange(parameters[0].size, dtype=jnp.int32).reshape(parameters[0].shape)
     on_right, on_left = outer[:, 0, 0][row], outer[:, 1, 0][row]
     total = on_right + on_left
@@ -93,7 +99,8 @@ def _quantile(q: Array, *parameters: Array) -> Point:
     within = jnp.where(to_right, q * total - on_left, (1 - q) * total - on_right)
     by_inner = within < beyond
     inner, outer = inner.ravel(), outer.ravel()
-    # one search in both tables, the second turned round so that it rises
+
+    # The cell, by the smaller mass: one search in both tables, the second negated so that it rises.
     count = cells.shape[-1]
     first_edge = line * (count + 1)
     edge = first_edge + search(
@@ -102,6 +109,9 @@ def _quantile(q: Array, *parameters: Array) -> Point:
         count,
         jnp.where(by_inner, within, -beyond),
     )
+
+    # Newton's steps inside of the cell, on the mass from the edge on that side. They begin in the
+    # middle and cannot leave it; the density in a cell is all but a polynomial.
     axis = Side(maps.sigma.ravel()[line], maps.top.ravel()[line])
     u0, alpha = parameters[0].ravel()[row], parameters[3].ravel()[row]
     start, stop = v.ravel()[edge], v.ravel()[edge + 1]
