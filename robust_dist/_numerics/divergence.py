@@ -31,7 +31,9 @@ from robust_dist._numerics.tau import curve, log_radius
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 _UNIT, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
+# where the integrand's end is looked for, each 6 per cent beyond the last
 _PROBES = np.geomspace(1e-2, 1e4, 240)
+# by how much the log integrand falls to there: exp(-45) is 3e-20
 _DROP = 45.0
 # below it the two laws are alike enough for p's nodes to serve q
 _NEAR = {np.dtype(np.float32): 0.03, np.dtype(np.float64): 1e-3}

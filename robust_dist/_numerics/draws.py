@@ -31,6 +31,7 @@ _CELLS = 224
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 # P falls most slowly in tau at alpha = 0; there too it is below the smallest one drawn by then
 _END = {np.dtype(np.float32): 11.0, np.dtype(np.float64): 16.0}
+# a table has some 2,500 numbers: so many tables take 80 MB in float64, and more are met by turns
 _MOST_TABLES = 4096
 
 

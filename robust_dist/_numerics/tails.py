@@ -33,6 +33,7 @@ from robust_dist._numerics.tau import curve, curve_of_ratio
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
+# near the Normal's quartile, where 2P is 1/2 and neither P nor 1/2 - P is small
 _CENTRE = 0.69
 _NEWTON_STEPS = 6
 # points per alpha from which on a table costs less than the quadrature of each
