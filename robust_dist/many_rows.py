@@ -1,15 +1,16 @@
 r"""Log-likelihoods of so many rows that single precision would lose their differences.
 
-The log-likelihood of 1e7 rows is some -1.4e7, where float32 has no digits after the point, while a
-sampler asks for differences of energy to a few hundredths. Three errors stand in the way:
+The log-likelihood of 1e7 rows is about -1.4e7. There float32 has no digits after the point, while a
+sampler decides by differences of a few hundredths. Three roundings do the damage:
 
-- the total itself is rounded: each row gives up a constant, its *centre*, so that it stays small;
-- so are partial sums: they are formed in float64;
-- what all rows share, such as log(scale) or log Z(alpha), is rounded alike in every row. Of one
-  row in 32 the density is evaluated in float64 too, and by what it differs there all rows are
-  corrected (a difference estimator, as survey sampling calls it).
+- The total is rounded. So a constant, the *centre*, which is about the mean log density of a row,
+  is taken from every row before the sum, and the total stays small.
+- Partial sums are rounded. So they are formed in float64.
+- What all rows share, such as log(scale) or log Z(alpha), has one rounding error, which the sum
+  multiplies by the number of rows. So one row in 32 is evaluated in float64 as well, and the mean
+  difference of these rows corrects all of them (survey sampling calls this a difference estimator).
 
-None of it needs to know the law. In float64 there is nothing to correct.
+Nothing of this needs to know the law. In float64 nothing has to be corrected.
 """
 
 import functools
@@ -32,11 +33,11 @@ from robust_dist._arguments import check_real, shown
 __all__ = ["compensated", "mean_log_density"]
 
 CHUNKS = 64
-"""at how many places of a block float64 is asked"""
+"""The rows are cut into so many chunks, of each of which a part is evaluated in float64 too."""
 _PART = 32
-"""of how many rows one is asked"""
+"""That part is the first 1/32 of the chunk: enough, as the rows' differences are nearly equal."""
 _BLOCK = 65_536
-"""rows that are evaluated at a time"""
+"""Rows evaluated at a time: some arrays of so many numbers fit into a processor's cache."""
 
 
 class compensated(Messenger):  # noqa: N801 - handlers have lower-case names in NumPyro
@@ -208,22 +209,22 @@ def _centred_total(
         return _centred_sum(law, weights, value, centre)
     leaves, structure = jax.tree.flatten((law, weights, value))
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    # what has a derivative, of all rows and by row, and what has none
-    kinds: dict[str, list[int]] = {"of all": [], "by row": [], "rest": []}
-    for place, leaf in enumerate(leaves):
+    # real numbers, which have a derivative, are either of all rows or one per row
+    kinds: dict[str, list[int]] = {"of all": [], "by row": [], "discrete": []}
+    for index, leaf in enumerate(leaves):
         floating = jnp.issubdtype(leaf.dtype, jnp.floating)
         by_row = "by row" if _is_by_row(leaf, rows) else "of all"
-        kinds[by_row if floating else "rest"].append(place)
+        kinds[by_row if floating else "discrete"].append(index)
 
     def of_block(parts: dict[str, list[Array]], centre: ArrayLike, fresh: Array) -> Array:
-        found: list[Any] = [None] * len(leaves)
-        for kind, places in kinds.items():
-            for place, leaf in zip(places, parts[kind], strict=True):
-                found[place] = leaf
-        law, weights, value = jax.tree.unflatten(structure, found)
+        block: list[Any] = [None] * len(leaves)
+        for kind, indices in kinds.items():
+            for index, leaf in zip(indices, parts[kind], strict=True):
+                block[index] = leaf
+        law, weights, value = jax.tree.unflatten(structure, block)
         return _centred_sum(law, jnp.where(fresh, weights, 0), value, centre)
 
-    parts = {kind: [leaves[place] for place in places] for kind, places in kinds.items()}
+    parts = {kind: [leaves[index] for index in indices] for kind, indices in kinds.items()}
     return _in_blocks(of_block, parts, centre, rows)
 
 
@@ -236,77 +237,88 @@ def _in_blocks(
 ) -> Array:
     """Return the sum of the function's values over blocks of rows.
 
-    Value and derivatives are found in one loop, so that what is computed of a row never leaves the
-    processor's cache, and the derivatives are all that is as large as the data.
+    Value and derivatives come from one loop over the blocks: what is computed of a row never leaves
+    the processor's cache, and nothing but the derivatives by row is as large as the data. JAX would
+    differentiate the loop by keeping what every step computes, so the rule is written here.
     """
+    # One block: its first row, its value as a function of what has a derivative, and its rows.
 
     def cut(leaf: Array, start: Array) -> Array:
         return lax.dynamic_slice(leaf, (start,), (_BLOCK,)) if _is_by_row(leaf, rows) else leaf
 
     def of_block(
-        smooth: tuple[list[Array], list[Array]], rest: list[Array], centre: ArrayLike, block: Array
+        smooth: tuple[list[Array], list[Array]],
+        discrete: list[Array],
+        centre: ArrayLike,
+        block: Array,
     ) -> tuple[Array, Callable[..., Array], list[Array]]:
-        # the last block reaches back, and what it has twice counts once
+        # all blocks are of one size: the last reaches back into rows that the one before it has
+        # counted, and those get the weight 0
         start = jnp.minimum(block * _BLOCK, rows - _BLOCK)
         fresh = start + jnp.arange(_BLOCK) >= block * _BLOCK
-        others = [cut(leaf, start) for leaf in rest]
+        discrete = [cut(leaf, start) for leaf in discrete]
 
         def value(of_all: list[Array], by_row: list[Array]) -> Array:
-            return function({"of all": of_all, "by row": by_row, "rest": others}, centre, fresh)
+            parts = {"of all": of_all, "by row": by_row, "discrete": discrete}
+            return function(parts, centre, fresh)
 
         return start, value, [cut(leaf, start) for leaf in smooth[1]]
 
     count = -(-rows // _BLOCK)
 
+    # The value alone, where nobody asks for a derivative.
     @jax.custom_jvp
     def total(
-        smooth: tuple[list[Array], list[Array]], rest: list[Array], centre: ArrayLike
+        smooth: tuple[list[Array], list[Array]], discrete: list[Array], centre: ArrayLike
     ) -> Array:
         def step(_: None, block: Array) -> tuple[None, Array]:
-            _start, value, mine = of_block(smooth, rest, centre, block)
-            return None, value(smooth[0], mine)
+            _start, value, by_row = of_block(smooth, discrete, centre, block)
+            return None, value(smooth[0], by_row)
 
         return _total(lax.scan(step, None, jnp.arange(count))[1])
 
+    # Value and gradient together, from which the derivative along any tangent is an inner product.
     def jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-        smooth, rest, centre = primals
+        smooth, discrete, centre = primals
         along_all, along_rows = tangents[0]
-        # samplers ask for no derivative in the data, which would be as large as they are
-        wanted = [
+        # A gradient by row is as large as the data. Samplers move parameters, not data: leaves
+        # whose tangent is known to be 0 are constants, and no gradient is made for them.
+        moving = [
             i for i, tangent in enumerate(along_rows) if not isinstance(tangent, SymbolicZero)
         ]
 
-        def chosen(by_row: list[Any]) -> list[Any]:
-            return [by_row[i] for i in wanted]
+        def select(by_row: list[Any]) -> list[Any]:
+            return [by_row[i] for i in moving]
 
         def step(slopes: list[Array], block: Array) -> Any:
-            start, value, mine = of_block(smooth, rest, centre, block)
+            start, value, by_row = of_block(smooth, discrete, centre, block)
 
-            def of_wanted(of_all: list[Array], some: list[Array]) -> Array:
-                replaced = dict(zip(wanted, some, strict=True))
-                return value(of_all, [replaced.get(i, leaf) for i, leaf in enumerate(mine)])
+            def of_moving(of_all: list[Array], moved_rows: list[Array]) -> Array:
+                replaced = dict(zip(moving, moved_rows, strict=True))
+                return value(of_all, [replaced.get(i, leaf) for i, leaf in enumerate(by_row)])
 
-            slope_of = jax.value_and_grad(of_wanted, (0, 1))
-            found, (of_all, by_row) = slope_of(smooth[0], chosen(mine))
+            value_and_slopes = jax.value_and_grad(of_moving, (0, 1))
+            block_value, (by_all, by_moving) = value_and_slopes(smooth[0], select(by_row))
+            # added to what is there, for the rows that the last block shares with the one before
             slopes = [
-                lax.dynamic_update_slice(slope, cut(slope, start) + more, (start,))
-                for slope, more in zip(slopes, by_row, strict=True)
+                lax.dynamic_update_slice(slope, cut(slope, start) + block_slope, (start,))
+                for slope, block_slope in zip(slopes, by_moving, strict=True)
             ]
-            return slopes, (found, of_all)
+            return slopes, (block_value, by_all)
 
-        nothing = [jnp.zeros_like(leaf) for leaf in chosen(smooth[1])]
-        by_row, (values, of_all) = lax.scan(step, nothing, jnp.arange(count))
-        slopes = [*(slope.sum(0) for slope in of_all), *by_row]
+        zeros = [jnp.zeros_like(leaf) for leaf in select(smooth[1])]
+        by_moving, (values, by_all) = lax.scan(step, zeros, jnp.arange(count))
+        slopes = [*(slope.sum(0) for slope in by_all), *by_moving]
         terms = [
             jnp.vdot(slope, tangent)
-            for slope, tangent in zip(slopes, [*along_all, *chosen(along_rows)], strict=True)
+            for slope, tangent in zip(slopes, [*along_all, *select(along_rows)], strict=True)
             if not isinstance(tangent, SymbolicZero)
         ]
         return _total(values), functools.reduce(operator.add, terms)
 
     total.defjvp(jvp, symbolic_zeros=True)
 
-    return total((parts["of all"], parts["by row"]), parts["rest"], centre)
+    return total((parts["of all"], parts["by row"]), parts["discrete"], centre)
 
 
 def _centred_sum(
@@ -315,25 +327,25 @@ def _centred_sum(
     # the same numbers for both: evaluated twice, they would be rounded differently
     density = lax.optimization_barrier(law.log_prob(value))
     terms = weights * (density - jnp.asarray(centre, density.dtype))
-    return _total(terms) + lax.stop_gradient(_lost(law, weights, value, density))
+    return _total(terms) + lax.stop_gradient(_rounding(law, weights, value, density))
 
 
-def _lost(law: Distribution, weights: ArrayLike, value: ArrayLike, density: Array) -> ArrayLike:
+def _rounding(law: Distribution, weights: ArrayLike, value: ArrayLike, density: Array) -> ArrayLike:
     """Return by how much float64 exceeds the sum of these densities."""
     rows = density.shape[0]
     if density.dtype != jnp.float32 or rows < _BLOCK:
         return 0.0
     with jax.enable_x64(True):
         law, weights, value, single = jax.tree.map(
-            lambda leaf: _some(lax.stop_gradient(jnp.asarray(leaf)), rows),
+            lambda leaf: _sampled_rows(lax.stop_gradient(jnp.asarray(leaf)), rows),
             (law, weights, value, density),
         )
-        lost = (weights * (law.log_prob(value) - single)).sum() * (rows / single.size)
-        return lost.astype(jnp.float32)
+        error = (weights * (law.log_prob(value) - single)).sum() * (rows / single.size)
+        return error.astype(jnp.float32)
 
 
-def _some(leaf: Array, rows: int) -> Array:
-    """Return what belongs to the chosen rows, in float64."""
+def _sampled_rows(leaf: Array, rows: int) -> Array:
+    """Return what belongs to the rows that float64 is asked for, in float64."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
         leaf = leaf.astype(jnp.float64)
     if not _is_by_row(leaf, rows):

@@ -27,7 +27,7 @@ import numpy as np
 from jax import Array, lax
 
 from robust_dist._numerics.formats import gap_floor
-from robust_dist._numerics.spline import evaluate, evaluate_with_slope, gather, hermite_coefficients
+from robust_dist._numerics.spline import evaluate, evaluate_with_slope, gather, quintic_cells
 
 RATE = math.log(11)
 
@@ -36,8 +36,12 @@ RATE = math.log(11)
 _POWERS = {np.dtype(np.float32): 4, np.dtype(np.float64): 6}
 
 
+# by how much regions of a table may miss each other: some last places of its numbers, 2 at most
+_JOIN = 4e-15
+
+
 @dataclass(frozen=True)
-class Place:
+class Cell:
     """Where alpha lies: its cell, its region and the region's coordinate u."""
 
     columns: Sequence[Array]
@@ -80,18 +84,21 @@ class AlphaTable:
         self.nodes = [
             np.array(part) for part in (source.low, source.below, source.above, source.high)
         ]
+        for part in self.nodes:
+            if part.ndim != 2 or len(part) < 2 or part.shape[1] != 3:
+                raise ValueError("a region needs value and two derivatives at two or more nodes")
+            if not np.all(np.isfinite(part)):
+                raise ValueError("a table's numbers must be finite")
         self.cells = [len(part) - 1 for part in self.nodes]
         self.starts = [sum(self.cells[:region]) for region in range(len(self.cells))]
 
     @functools.cached_property
     def columns(self) -> np.ndarray:
         """The cells' ascending coefficients, of shape (6, cells)."""
-        return np.concatenate(
-            [hermite_coefficients([*part[:-1].T], [*part[1:].T]) for part in self.nodes], axis=1
-        )
+        return np.concatenate([quintic_cells(*part.T) for part in self.nodes], axis=1)
 
-    def locate(self, alpha: Array) -> Place:
-        """Return the place of alpha; any place for nan and alpha < 0."""
+    def locate(self, alpha: Array) -> Cell:
+        """Return the cell of alpha; any for nan and alpha < 0."""
         dtype = alpha.dtype
         # XLA may repeat, and round otherwise, what alpha comes from: then regions would be mixed up
         alpha = lax.optimization_barrier(alpha)
@@ -120,7 +127,7 @@ class AlphaTable:
         u = ((row.astype(dtype) - start) + t) * per_region([1 / cells for cells in self.cells])
         columns = [jnp.asarray(column, dtype) for column in self.columns]
         rate = 10 / ((1 + 10 * small) * RATE)
-        return Place(columns, row, t, count, u, low, ~low & ~high, b, s, rate)
+        return Cell(columns, row, t, count, u, low, ~low & ~high, b, s, rate)
 
 
 def defined(alpha: Array, value: Array) -> Array:
@@ -134,17 +141,22 @@ class SingularTable(AlphaTable):
     def __init__(self, source: ModuleType, at_two: float, c: float) -> None:
         super().__init__(source)
         self.at_two, self.c = at_two, c
+        low, below, above, high = (part[:, 0] for part in self.nodes)
+        # log b is 0 at 1 and 3, where regions meet, and G is 0 at 2
+        ends = [below[0], above[0], low[-1] + (c + below[-1]), high[-1] - (c + above[-1])]
+        if not np.allclose(ends, [0, 0, at_two, at_two], rtol=0, atol=_JOIN):
+            raise ValueError("a table's regions must meet at alpha = 1, 2 and 3")
 
     def value_and_regular_slope(self, alpha: Array) -> tuple[Array, Array, Array]:
         """Return f, f' less a quarter of the lift, and the lift."""
-        at = self.locate(alpha)
-        f, first = at.spline_and_slope()
-        lift = jnp.where(at.near, jnp.log(at.b), 0)
-        value = at.choose(f, self.at_two + at.s * at.b * (lift / 4 + self.c + f), f)
-        slope = at.choose(
-            first * at.low_rate,
-            (self.c + 0.25) + f + 0.25 * at.u * first,
-            -first * at.u * (at.u / 3),
+        cell = self.locate(alpha)
+        f, first = cell.spline_and_slope()
+        lift = jnp.where(cell.near, jnp.log(cell.b), 0)
+        value = cell.choose(f, self.at_two + cell.s * cell.b * (lift / 4 + self.c + f), f)
+        slope = cell.choose(
+            first * cell.low_rate,
+            (self.c + 0.25) + f + 0.25 * cell.u * first,
+            -first * cell.u * (cell.u / 3),
         )
         return defined(alpha, value), defined(alpha, slope), lift
 
@@ -155,12 +167,12 @@ class SingularTable(AlphaTable):
 
     def curvature(self, alpha: Array) -> Array:
         """Return f''."""
-        at = self.locate(alpha)
-        first, second = at.spline(1), at.spline(2)
-        value = at.choose(
-            (second - first * RATE) * at.low_rate * at.low_rate,
-            at.s * (1 + 1.25 * at.u * first + 0.25 * at.u**2 * second) / (4 * at.b),
-            (at.u * second + 2 * first) * at.u * (at.u * (at.u / 9)),
+        cell = self.locate(alpha)
+        first, second = cell.spline(1), cell.spline(2)
+        value = cell.choose(
+            (second - first * RATE) * cell.low_rate * cell.low_rate,
+            cell.s * (1 + 1.25 * cell.u * first + 0.25 * cell.u**2 * second) / (4 * cell.b),
+            (cell.u * second + 2 * first) * cell.u * (cell.u * (cell.u / 9)),
         )
         return defined(alpha, value)
 

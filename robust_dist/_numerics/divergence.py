@@ -23,14 +23,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._numerics.log_density import alpha_bound, log_density
+from robust_dist._numerics.formats import alpha_bound
+from robust_dist._numerics.log_density import log_density
 from robust_dist._numerics.log_normalizer import log_normalizer
 from robust_dist._numerics.loss import rho
 from robust_dist._numerics.tau import curve, log_radius
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
 _UNIT, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
+# where the integrand's end is looked for, each 6 per cent beyond the last
 _PROBES = np.geomspace(1e-2, 1e4, 240)
+# by how much the log integrand falls to there: exp(-45) is 3e-20
 _DROP = 45.0
 # below it the two laws are alike enough for p's nodes to serve q
 _NEAR = {np.dtype(np.float32): 0.03, np.dtype(np.float64): 1e-3}
@@ -55,16 +58,16 @@ def _log_loss(log_x: Array, alpha: Array) -> Array:
     return log_b_log - math.log(2) + exprel
 
 
-def _end(alpha_p: Array, scale: Array, offset: Array, alpha_q: Array) -> Array:
+def _end(alpha_p: Array, alpha_q: Array, offset: Array, scale: Array) -> Array:
     """Return the tau beyond which neither p nor p rho_q matters.
 
     Scale is that of p and offset the centres' distance, both in units of q's scale.
     """
     tau = jnp.asarray(_PROBES, alpha_p.dtype)
-    at = curve(tau, alpha_p[..., None])
-    log_x = log_radius(at)
+    point = curve(tau, alpha_p[..., None])
+    log_x = log_radius(point)
     reach = jnp.logaddexp(log_x + jnp.log(scale)[..., None], jnp.log(offset)[..., None])
-    log_mass = jnp.log(at.factor) + at.growth - 0.5 * tau * tau + jnp.log(tau)
+    log_mass = jnp.log(point.factor) + point.growth - 0.5 * tau * tau + jnp.log(tau)
     height = log_mass + jnp.logaddexp(0.0, _log_loss(reach, alpha_q[..., None]))
     height = jnp.where(jnp.isnan(height), -jnp.inf, height)
     alive = height > jnp.max(height, -1, keepdims=True) - _DROP
@@ -72,16 +75,16 @@ def _end(alpha_p: Array, scale: Array, offset: Array, alpha_q: Array) -> Array:
     return tau[jnp.minimum(last + 1, tau.size - 1)]
 
 
-def _axis(start: Array, stop: Array, both: bool) -> tuple[Array, Array]:
+def _axis(start: Array, stop: Array, both_ends: bool) -> tuple[Array, Array]:
     """Return nodes between two points and their weights, crowding at the first or at both."""
     v, w = _UNIT, _UNIT_WEIGHTS
-    if both:
-        place, width = v**3 * (10 - 15 * v + 6 * v * v), 30 * (v * (1 - v)) ** 2
+    if both_ends:
+        position, width = v**3 * (10 - 15 * v + 6 * v * v), 30 * (v * (1 - v)) ** 2
     else:
-        place, width = v**3, 3 * v * v
+        position, width = v**3, 3 * v * v
     dtype = start.dtype
     length = (stop - start)[..., None]
-    return start[..., None] + length * jnp.asarray(place, dtype), length * jnp.asarray(
+    return start[..., None] + length * jnp.asarray(position, dtype), length * jnp.asarray(
         width * w, dtype
     )
 
@@ -109,6 +112,10 @@ def divergence(
     )
     dtype = alpha_p.dtype
     shift = loc_q - loc_p
+
+    # Whether it is a finite number is known from the parameters alone. Where it is not, the nodes
+    # and integrands below are those of two equal Normal laws, so that nothing there can overflow
+    # into the derivatives of the others; the answer is put in at the end.
     bound = alpha_bound(dtype)
     finite = jnp.where(
         alpha_q >= bound,
@@ -116,7 +123,6 @@ def divergence(
         (alpha_p > 0) | (alpha_q < 1),
     )
     valid = (alpha_p >= 0) & (alpha_q >= 0) & (scale_p > 0) & (scale_q > 0) & jnp.isfinite(shift)
-    # where it is infinite, a law that has one
     usable = finite & valid
     alpha_p, scale_p, alpha_q, scale_q, shift = (
         jnp.where(usable, part, stand_in)
@@ -128,11 +134,15 @@ def divergence(
             (shift, 0.0),
         )
     )
+
+    # The nodes, in p's tau: they crowd at p's centre and at q's, and reach no further out than the
+    # integrand does. To the derivatives they are constants, because the integral does not depend on
+    # them, and what they would add is rounding.
     fixed_p, fixed_q, unit_p, unit_q, offset = map(
         lax.stop_gradient, (alpha_p, alpha_q, scale_p, scale_q, shift)
     )
     largest = jnp.finfo(dtype).max
-    end = _end(fixed_p, unit_p / unit_q, jnp.abs(offset) / unit_q, fixed_q)
+    end = _end(fixed_p, fixed_q, jnp.abs(offset) / unit_q, unit_p / unit_q)
     # where q's centre lies
     distance = jnp.minimum(jnp.abs(offset) / unit_p, 0.1 * largest)
     centre = jnp.minimum(
@@ -142,28 +152,36 @@ def divergence(
     pieces = [_axis(low, -end, False), _axis(low, high, True), _axis(high, end, False)]
     tau = jnp.concatenate([piece[0] for piece in pieces], -1)
     weight = jnp.abs(jnp.concatenate([piece[1] for piece in pieces], -1))
-    size = jnp.abs(tau)
-    at = curve(size, fixed_p[..., None])
-    log_jacobian = jnp.log(weight * at.factor) + at.growth
-    log_r = log_radius(at) + jnp.log(unit_p)[..., None]
-    far = log_r > 0.95 * math.log(float(largest))
-    r = jnp.where(far, 1, unit_p[..., None] * at.x) * jnp.sign(tau)
 
-    def log_densities(alpha: Array, loc: Array, scale: Array, skip: Array) -> Array:
+    # x at the nodes and dx/d tau. In a heavy tail x may be too large for the format where log x is
+    # not: there both densities are taken from log r, with location lost.
+    size = jnp.abs(tau)
+    point = curve(size, fixed_p[..., None])
+    log_jacobian = jnp.log(weight * point.factor) + point.growth
+    log_r = log_radius(point) + jnp.log(unit_p)[..., None]
+    far = log_r > 0.95 * math.log(float(largest))
+    r = jnp.where(far, 1, unit_p[..., None] * point.x) * jnp.sign(tau)
+
+    def log_densities(alpha: Array, loc: Array, scale: Array, excluded: Array) -> Array:
         alpha, loc, scale = (part[..., None] for part in (alpha, loc, scale))
         # no derivative comes from a branch not taken
-        beyond = far & ~skip
+        beyond = far & ~excluded
         distant = _log_far(
             jnp.where(beyond, log_r, 1), jnp.where(beyond, alpha, 0.5), jnp.where(beyond, scale, 1)
         )
-        return jnp.where(beyond, distant, log_density(jnp.where(skip, loc, r), alpha, loc, scale))
+        near = log_density(jnp.where(excluded, loc, r), alpha, loc, scale)
+        return jnp.where(beyond, distant, near)
 
+    # p's mass at each node, from tau itself, which is right however far out. The difference that is
+    # added is 0, and has the derivative that nodes held fixed take from the mass: that of log p.
     nowhere = jnp.zeros_like(far)
     log_p = log_densities(alpha_p, jnp.zeros_like(shift), scale_p, nowhere)
     log_mass = log_jacobian - 0.5 * tau * tau - log_normalizer(fixed_p)[..., None]
     log_mass = log_mass + (log_p - lax.stop_gradient(log_p))
     mass = jnp.exp(log_mass)
-    # where q's loss overflows, its product with the mass may not
+
+    # The integrand p (log p - log q). Where q's loss overflows, its product with the mass may not:
+    # there that product is formed from logarithms, and the other terms are nothing next to it.
     over = log_densities(fixed_q, offset, unit_q, nowhere) < -1e-3 * largest
     log_q = log_densities(alpha_q, shift, scale_q, over)
     excess = jnp.where(over, 0, log_p - log_q)
@@ -171,6 +189,9 @@ def divergence(
     log_x = jnp.where(far, log_r, jnp.log(distance)) - jnp.log(scale_q)[..., None]
     log_loss = _log_loss(jnp.where(over, log_x, 1), jnp.where(over, alpha_q[..., None], 1))
     product = jnp.exp(jnp.where(over, log_mass + log_loss, -jnp.inf))
+
+    # Of two sums the one that loses fewer digits: the plain one, or, where the laws are so alike
+    # that its terms cancel, that of p (e^-t - 1 + t), which are all positive.
     apart = jnp.sum(mass * excess + product, -1)
     alike = jnp.clip(excess, -30, 30)
     near = jnp.sum(mass * (jnp.expm1(-alike) + alike), -1)

@@ -24,13 +24,14 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from robust_dist._numerics.log_density import derivatives
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import cubic_cells, evaluate, gather, quintic_cells, search
 from robust_dist._numerics.tau import curve, log_slope
 
 _CELLS = 224
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 # P falls most slowly in tau at alpha = 0; there too it is below the smallest one drawn by then
 _END = {np.dtype(np.float32): 11.0, np.dtype(np.float64): 16.0}
+# a table has some 2,500 numbers: so many tables take 80 MB in float64, and more are met by turns
 _MOST_TABLES = 4096
 
 
@@ -50,9 +51,9 @@ def _table(alpha: Array) -> _Table:
     alpha = alpha[:, None]
 
     def density(tau: Array) -> tuple[Array, Array]:
-        at = curve(tau, alpha)
-        weight = jnp.exp(-0.5 * tau * tau) * at.jacobian
-        return weight, weight * derivatives(at.x, alpha).shape
+        point = curve(tau, alpha)
+        weight = jnp.exp(-0.5 * tau * tau) * point.jacobian
+        return weight, weight * derivatives(point.x, alpha).by_alpha
 
     inner = (np.arange(_CELLS)[:, None] + 0.5 * (1 + _GAUSS_NODES)) * step
     tau = jnp.asarray(inner.ravel(), dtype)[None]
@@ -60,38 +61,31 @@ def _table(alpha: Array) -> _Table:
     parts = [part.reshape(alpha.shape[0], _CELLS, -1) for part in density(tau)]
     cells = [jnp.sum(part * weights, -1) for part in parts]
     tau = jnp.asarray(np.arange(_CELLS + 1) * step, dtype)[None]
-    at = curve(tau, alpha)
-    slope, shape = log_slope(tau, at, alpha), derivatives(at.x, alpha).shape
+    point = curve(tau, alpha)
+    slope, by_alpha = log_slope(tau, alpha, point), derivatives(point.x, alpha).by_alpha
     # beyond the last node the integrand falls like an exponential
-    end = (jnp.exp(-0.5 * tau * tau) * at.jacobian / (tau - slope))[:, -1:]
-    ends = (end, end * shape[:, -1:])
-    tail, tail_shape = (
-        jnp.cumsum(jnp.concatenate([part, rest], 1)[:, ::-1], 1)[:, ::-1]
-        for part, rest in zip(cells, ends, strict=True)
+    end = (jnp.exp(-0.5 * tau * tau) * point.jacobian / (tau - slope))[:, -1:]
+    ends = (end, end * by_alpha[:, -1:])
+    tail, tail_by_alpha = (
+        jnp.cumsum(jnp.concatenate([part, end], 1)[:, ::-1], 1)[:, ::-1]
+        for part, end in zip(cells, ends, strict=True)
     )
     half = tail[:, :1]  # Z/2
     # s, and the derivatives of its inverse
     s = jnp.sqrt(1 - 2 * jnp.log(tail / half)) - 1
-    hazard = jnp.exp(-0.5 * tau * tau) * at.jacobian / tail
+    hazard = jnp.exp(-0.5 * tau * tau) * point.jacobian / tail
     first = hazard / (s + 1)
     second = (hazard * (hazard + slope - tau) - first * first) / (s + 1)
-    width = s[:, 1:] - s[:, :-1]
-    data = (tau + 0 * s, 1 / first, -second / first**3)
-    left, right = (
-        [part[:, cut] * width**order for order, part in enumerate(data)]
-        for cut in (slice(None, -1), slice(1, None))
-    )
+    tau_of_s = quintic_cells(tau, 1 / first, -second / first**3, jnp.diff(s))
     # v = dx/d alpha, v' = tau v + J (d rho/d alpha - mean)
-    mean = tail_shape[:, :1] / half
-    v = (tail * mean - tail_shape) * jnp.exp(0.5 * tau * tau)
-    v_step = step * (tau * v + at.jacobian * (shape - mean))
-    rise, start, stop = v[:, 1:] - v[:, :-1], v_step[:, :-1], v_step[:, 1:]
-    shift = (v[:, :-1], start, 3 * rise - 2 * start - stop, start + stop - 2 * rise)
-    return _Table(s, hermite_coefficients(left, right), shift)
+    mean = tail_by_alpha[:, :1] / half
+    v = (tail * mean - tail_by_alpha) * jnp.exp(0.5 * tau * tau)
+    v_of_tau = cubic_cells(v, tau * v + point.jacobian * (by_alpha - mean), step)
+    return _Table(s, tau_of_s, v_of_tau)
 
 
-class _Found(NamedTuple):
-    """A quantile's tau, its derivative in s, s itself and dx/d alpha."""
+class _Quantile(NamedTuple):
+    """Its tau, its derivative in s, s itself and dx/d alpha."""
 
     tau: Array
     tau_slope: Array
@@ -99,28 +93,24 @@ class _Found(NamedTuple):
     shift: Array
 
 
-def _find(log_tail: Array, alpha: Array) -> _Found:
+def _find(log_tail: Array, alpha: Array) -> _Quantile:
     dtype = log_tail.dtype
     table = _table(alpha.ravel())
     index = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape)
-    node, cell = index * (_CELLS + 1), index * _CELLS
+    cells = table.s.shape[-1] - 1
+    node, cell = index * (cells + 1), index * cells
     nodes = table.s.ravel()
-    s = jnp.minimum(jnp.sqrt(1 + 2 * log_tail) - 1, nodes[node + _CELLS])
-    below = jnp.zeros(s.shape, jnp.int32)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):  # the last node below s, by bisection
-        probe = below + bit
-        inside = probe < _CELLS
-        probe = jnp.where(inside, probe, 0)
-        below = jnp.where(inside & (nodes[node + probe] <= s), probe, below)
+    s = jnp.minimum(jnp.sqrt(1 + 2 * log_tail) - 1, nodes[node + cells])
+    below = search(nodes, node, cells, s)
     left, right = nodes[node + below], nodes[node + below + 1]
     t = (s - left) / (right - left)
     coefficients = gather([part.ravel() for part in table.tau], cell + below)
     tau = evaluate(coefficients, t)
-    step = _END[np.dtype(dtype)] / _CELLS
+    step = _END[np.dtype(dtype)] / cells
     shift = evaluate(
         gather([part.ravel() for part in table.shift], cell + below), tau / step - below
     )
-    return _Found(tau, evaluate(coefficients, t, 1) / (right - left), s, shift)
+    return _Quantile(tau, evaluate(coefficients, t, 1) / (right - left), s, shift)
 
 
 @jax.custom_jvp
@@ -131,10 +121,10 @@ def _upper_quantile(log_tail: Array, alpha: Array) -> Array:
 @_upper_quantile.defjvp
 def _upper_quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (log_tail, alpha), (d_log_tail, d_alpha) = primals, tangents
-    found = _find(log_tail, alpha)
-    at = curve(found.tau, alpha)
-    slope = at.jacobian * found.tau_slope / (found.s + 1)
-    return at.x, slope * d_log_tail + found.shift * d_alpha
+    quantile = _find(log_tail, alpha)
+    point = curve(quantile.tau, alpha)
+    slope = point.jacobian * quantile.tau_slope / (quantile.s + 1)
+    return point.x, slope * d_log_tail + quantile.shift * d_alpha
 
 
 def upper_quantile(log_tail: Array, alpha: Array) -> Array:
@@ -156,8 +146,8 @@ def uniform(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[Array
     bits = jax.random.bits(key, shape, unsigned)
     # the top bit tells the side, the others the tail beyond
     below = bits >> (width - 1) == 0
-    rest = jnp.where(below, bits, ~bits)
-    return below, (rest.astype(dtype) + 0.5) * 2.0 ** (1 - width)
+    tail = jnp.where(below, bits, ~bits)
+    return below, (tail.astype(dtype) + 0.5) * 2.0 ** (1 - width)
 
 
 @functools.partial(jax.jit, static_argnames="shape")

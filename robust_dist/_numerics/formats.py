@@ -20,6 +20,18 @@ def gap_floor(dtype: DTypeLike) -> float:
     return 1e-30 if jnp.finfo(dtype).bits == 64 else 1e-10
 
 
+# In float64 X^2/b is formed of an X that is scaled down by 2^-700 from 2^400 on (log_density): with
+# a larger b it would underflow. Any bound above 2^64 (float32: 2^34) tells the values of the loss
+# right, for where they are finite and not yet at their limit X^2 is below 1500 (180), and b changes
+# them by X^2/(2 b) of themselves.
+_ALPHA_BOUND = {np.dtype(np.float32): 2.0**60, np.dtype(np.float64): 2.0**400}
+
+
+def alpha_bound(dtype: DTypeLike) -> float:
+    """Return the abs(alpha) from which on the format can't tell the loss from its limit."""
+    return _ALPHA_BOUND[np.dtype(dtype)]
+
+
 def log_largest(dtype: DTypeLike) -> float:
     """Return an exponent whose exponential is nearly the largest number, however it is rounded."""
     return float(np.log(np.float64(jnp.finfo(dtype).max))) - 0.01

@@ -30,10 +30,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
 from robust_dist._numerics import loss
-from robust_dist._numerics.formats import gap_floor, log_exponent, power_of_two, promote_inexact
+from robust_dist._numerics.formats import (
+    alpha_bound,
+    gap_floor,
+    log_exponent,
+    power_of_two,
+    promote_inexact,
+)
 from robust_dist._numerics.log_normalizer import TABLE, log_normalizer_and_slope
 from robust_dist._numerics.pairs import head_of
 from robust_dist._numerics.power_series import atanh_excess, exp_excess
@@ -45,12 +51,12 @@ class _Scaling(NamedTuple):
     large: float
     """abs(X) from which on X is scaled down first"""
     shift: int
-    alpha_bound: float
+    """by how many powers of two: the square of the largest number must come into range"""
 
 
 _SCALING = {
-    np.dtype(np.float32): _Scaling(2.0**44, 86, 2.0**60),
-    np.dtype(np.float64): _Scaling(2.0**400, 700, 2.0**400),
+    np.dtype(np.float32): _Scaling(2.0**44, 86),
+    np.dtype(np.float64): _Scaling(2.0**400, 700),
 }
 
 
@@ -80,13 +86,8 @@ class Derivatives(NamedTuple):
     """d rho/dX"""
     moment: Array
     """X d rho/dX"""
-    shape: Array
+    by_alpha: Array
     """d rho/d alpha, plus moment * lift/4"""
-
-
-def alpha_bound(dtype: DTypeLike) -> float:
-    """Return the alpha beyond which the law equals that at infinity in this format."""
-    return _SCALING[np.dtype(dtype)].alpha_bound
 
 
 def derivatives(
@@ -121,13 +122,14 @@ def derivatives(
         # in an order in which nothing overflows before rho does
         jnp.square(reach * inverse_k) + (b * inverse_k * inverse_k) * (e_w - 1 - z),
     )
-    shape = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
+    by_alpha = 0.25 * (b_log * log + q * (k * log_sum - 1 - k)) + (0.5 * s) * (e_w - 1 - w)
     if lift is not None:
         vanishing = (0.25 * b * lift) / jnp.where(k == 0, 1, k)
-        shape += vanishing * ((0.5 * s) * moment - (e_w - 1 - z))
+        by_alpha += vanishing * ((0.5 * s) * moment - (e_w - 1 - z))
     rho = 0.5 * (b_log + k * q)
     # a difference of two overflowed terms, where the loss has overflowed as well
-    return Derivatives(rho, reach * root, moment, jnp.where(jnp.isnan(shape), rho, shape))
+    by_alpha = jnp.where(jnp.isnan(by_alpha), rho, by_alpha)
+    return Derivatives(rho, reach * root, moment, by_alpha)
 
 
 def residual(x: Array, loc: Array) -> Array:
@@ -139,32 +141,34 @@ def residual(x: Array, loc: Array) -> Array:
 def fuse(
     one_pass: Callable[..., tuple[Array, ...]], written_out: Callable[..., tuple[Array, ...]]
 ) -> Callable[[Array, Array, Array, Array], Array]:
-    """Return log p as a function of (x, loc, scale, alpha), evaluated together with its partials.
+    """Return log p as a function of (x, alpha, loc, scale), evaluated together with its partials.
 
-    Both functions take (x, loc, scale, alpha) and yield log p with its partials in x, scale and
-    alpha. ``one_pass`` is told whether to hold what is dear. Second derivatives are those of
+    Both functions take (x, alpha, loc, scale) and yield log p with its partials in x, alpha and
+    scale. With ``hold``, ``one_pass`` computes the logarithm once and keeps it for all that is made
+    of it. First derivatives are those of ``one_pass``; second derivatives are those of
     ``written_out``, which loses nothing to cancellation and leaves -log(scale) out.
     """
 
     @jax.custom_jvp
-    def gradient(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
-        return one_pass(x, loc, scale, alpha, hold=True)
+    def gradient(x: Array, alpha: Array, loc: Array, scale: Array) -> tuple[Array, ...]:
+        return one_pass(x, alpha, loc, scale, hold=True)
 
     @gradient.defjvp
     def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        value, d_x, d_scale, d_alpha = jax.jvp(written_out, primals, tangents)[1]
-        scale, along = primals[2], tangents[2]
+        value, d_x, d_alpha, d_scale = jax.jvp(written_out, primals, tangents)[1]
+        *_, scale = primals
+        *_, along = tangents
         # of -log c and -1/c; the latter overflows while c^2 is still a number
         second = jnp.minimum(1 / scale / scale, jnp.finfo(scale.dtype).max)
-        return gradient(*primals), (value - along / scale, d_x, d_scale + second * along, d_alpha)
+        return gradient(*primals), (value - along / scale, d_x, d_alpha, d_scale + second * along)
 
     @jax.custom_jvp
-    def log_p(x: Array, loc: Array, scale: Array, alpha: Array) -> Array:
-        return one_pass(x, loc, scale, alpha, hold=False)[0]
+    def log_p(x: Array, alpha: Array, loc: Array, scale: Array) -> Array:
+        return one_pass(x, alpha, loc, scale, hold=False)[0]
 
     def log_p_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
-        value, d_x, d_scale, d_alpha = gradient(*primals)
-        x, loc, scale, alpha = (
+        value, d_x, d_alpha, d_scale = gradient(*primals)
+        x, alpha, loc, scale = (
             None if isinstance(tangent, SymbolicZero) else tangent for tangent in tangents
         )
         along = x if loc is None else -loc if x is None else x - loc
@@ -182,25 +186,25 @@ def fuse(
     return log_p
 
 
-def _one_pass(x: Array, loc: Array, scale: Array, alpha: Array, hold: bool) -> tuple[Array, ...]:
+def _one_pass(x: Array, alpha: Array, loc: Array, scale: Array, hold: bool) -> tuple[Array, ...]:
     log_z, slope = TABLE.value_and_slope(alpha)
     # finished before the pass over x
     inverse, log_constant, slope = lax.optimization_barrier(
         (1 / scale, jnp.log(scale) + log_z, slope)
     )
-    done = derivatives(residual(x, loc) * inverse, alpha, hold)
+    partials = derivatives(residual(x, loc) * inverse, alpha, hold)
     return (
-        -done.rho - log_constant,
-        -done.slope * inverse,
-        (done.moment - 1) * inverse,
-        -done.shape - slope,
+        -partials.rho - log_constant,
+        -partials.slope * inverse,
+        -partials.by_alpha - slope,
+        (partials.moment - 1) * inverse,
     )
 
 
-def _written_out(x: Array, loc: Array, scale: Array, alpha: Array) -> tuple[Array, ...]:
-    rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(residual(x, loc), alpha, scale)
+def _written_out(x: Array, alpha: Array, loc: Array, scale: Array) -> tuple[Array, ...]:
+    rho, psi, by_alpha, by_scale = loss.rho_and_partials(residual(x, loc), alpha, scale)
     log_z, slope = log_normalizer_and_slope(alpha)
-    return -rho - log_z, -psi, -rho_scale, -rho_alpha - slope
+    return -rho - log_z, -psi, -by_alpha - slope, -by_scale
 
 
 _log_density = fuse(_one_pass, _written_out)
@@ -210,4 +214,4 @@ _log_density = fuse(_one_pass, _written_out)
 def log_density(x: ArrayLike, alpha: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Array:
     """Return log p(x | alpha, loc, scale), fused with its derivatives."""
     x, alpha, loc, scale = promote_inexact(x, alpha, loc, scale)
-    return _log_density(x, loc, scale, alpha)
+    return _log_density(x, alpha, loc, scale)

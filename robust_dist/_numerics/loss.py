@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
 from robust_dist._arguments import check_real
 from robust_dist._numerics.formats import (
+    alpha_bound,
     exponent_of,
     gap_floor,
     log_largest,
@@ -44,11 +45,6 @@ from robust_dist._numerics.pairs import (
 )
 
 __all__ = ["psi", "rho", "weight"]
-
-
-def _alpha_bound(dtype: DTypeLike) -> float:
-    """Return the abs(alpha) beyond which the format can't tell the loss from its limit."""
-    return 2.0 ** (510 if jnp.finfo(dtype).bits == 64 else 60)
 
 
 class _Bent(NamedTuple):
@@ -91,7 +87,8 @@ def _times(pair: Pair, factor: Array) -> Pair:
 def _bend(x: Array, alpha: Array, scale: Array) -> _Bent:
     """Return L and its products to a few bits beyond the format, for every finite x."""
     dtype = x.dtype
-    alpha = jnp.clip(alpha, -_alpha_bound(dtype), _alpha_bound(dtype))
+    bound = alpha_bound(dtype)
+    alpha = jnp.clip(alpha, -bound, bound)
     b = gap(alpha)
     # significands and exponents apart, so that no square over- or underflows
     tiny = jnp.finfo(dtype).tiny
@@ -162,7 +159,7 @@ def _log_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
 def _plain(x: Array, alpha: Array, scale: Array) -> tuple[Array, Array, Array]:
     """Return X, b and s in the format's own width, safe to differentiate."""
-    bound, largest = _alpha_bound(x.dtype), jnp.finfo(x.dtype).max
+    bound, largest = alpha_bound(x.dtype), jnp.finfo(x.dtype).max
     s = jnp.where(alpha < 2, -1, 1).astype(x.dtype)
     gap = s * (jnp.clip(alpha, -bound, bound) - 2)
     floor = gap_floor(x.dtype)
@@ -216,7 +213,8 @@ def _order_plus_bending(order: int, x: Array, alpha: Array, scale: Array) -> Arr
     """Return order + (alpha - 2) W, where (alpha - 2) W is d w/d log abs(X)."""
     log = _log(x, alpha, scale)
     _, b, s = _plain(x, alpha, scale)
-    bounded = jnp.clip(alpha, -_alpha_bound(x.dtype), _alpha_bound(x.dtype))
+    bound = alpha_bound(x.dtype)
+    bounded = jnp.clip(alpha, -bound, bound)
     # for large y in 1 - W, as order - 2 + alpha may vanish
     return jnp.where(
         log < 1,
@@ -347,7 +345,7 @@ def _rho_alpha_plain(x: Array, alpha: Array, scale: Array) -> Array:
     """Return (b/4) integral_0^L exp(alpha u/2) (u - 1 + exp(-u)) du, which is d rho/d alpha."""
     log = _log(x, alpha, scale)
     ratio, b, s = _plain(x, alpha, scale)
-    bound = _alpha_bound(x.dtype)
+    bound = alpha_bound(x.dtype)
     k = 0.5 * jnp.clip(alpha, -bound, bound)
     z, w = k * log, 0.5 * s * b * log
     small = jnp.abs(z) <= 1.5
@@ -398,10 +396,22 @@ def _rho_alpha_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     )
 
 
-def rho_and_partials(x: Array, alpha: Array, scale: Array) -> tuple[Array, Array, Array, Array]:
-    """Return rho and its derivatives in x, scale and alpha, for arguments of one dtype."""
+class Partials(NamedTuple):
+    """The loss and its derivatives."""
+
+    rho: Array
+    psi: Array
+    """d rho/dx"""
+    by_alpha: Array
+    by_scale: Array
+
+
+def rho_and_partials(x: Array, alpha: Array, scale: Array) -> Partials:
+    """Return rho and its derivatives in x, alpha and scale, for arguments of one dtype."""
     arguments = (x, alpha, scale)
-    return _rho(*arguments), _psi(*arguments), _rho_scale(*arguments), _rho_alpha(*arguments)
+    return Partials(
+        _rho(*arguments), _psi(*arguments), _rho_alpha(*arguments), _rho_scale(*arguments)
+    )
 
 
 @jax.jit

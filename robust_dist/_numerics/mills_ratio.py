@@ -17,12 +17,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.spline import checked_nodes, evaluate, gather, quintic_cells
 from robust_dist._numerics.tau import curve, log_slope
 
 # cells in [0, 1], of equal width in tau^(1/4); those beyond have the width of the last of these
 _INNER = 160
-_NODES = np.concatenate([(np.arange(_INNER) / _INNER) ** 4, np.linspace(1, 53, 2081)])
+_PER_UNIT = _INNER // 4
+_LAST = 53
+_NODES = checked_nodes(
+    np.concatenate(
+        [
+            (np.arange(_INNER) / _INNER) ** 4,
+            np.linspace(1, _LAST, (_LAST - 1) * _PER_UNIT + 1),
+        ]
+    ),
+    0,
+    _LAST,
+)
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 LOG_FLOOR = -665.0
@@ -31,35 +42,33 @@ LOG_FLOOR = -665.0
 
 def mills_ratio(tau: Array, alpha: Array) -> Array:
     """Return R at every tau >= 0, for alphas that broadcast against it; finite beyond the floor."""
-    shapes, width = alpha.ravel()[:, None], np.diff(_NODES)
+    alphas, width = alpha.ravel()[:, None], np.diff(_NODES)
 
     def mass(tau: Array) -> Array:
-        at = curve(tau, shapes)
-        return at.factor * jnp.exp(at.growth - 0.5 * tau * tau)  # J alone is large for alpha near 0
+        point = curve(tau, alphas)
+        # in one exponential: J alone is large for alpha near 0
+        return point.factor * jnp.exp(point.growth - 0.5 * tau * tau)
 
     inside = _NODES[:-1, None] + 0.5 * width[:, None] * (1 + _GAUSS_NODES)
-    parts = mass(jnp.asarray(inside.ravel()[None])).reshape(shapes.shape[0], width.size, -1)
+    parts = mass(jnp.asarray(inside.ravel()[None])).reshape(alphas.shape[0], width.size, -1)
     cells = jnp.sum(parts * (0.5 * width[:, None] * _GAUSS_WEIGHTS), -1)
-    node = jnp.broadcast_to(_NODES, (shapes.shape[0], _NODES.size))
+    node = jnp.broadcast_to(_NODES, (alphas.shape[0], _NODES.size))
     g, bend = jax.jvp(
-        lambda t: log_slope(t, curve(t, shapes), shapes), (node,), (jnp.ones_like(node),)
+        lambda t: log_slope(t, alphas, curve(t, alphas)), (node,), (jnp.ones_like(node),)
     )
     density = mass(node)
     # beyond the last node, and where it underflows, the integrand falls like an exponential
-    rest = density[:, -1:] / (node - g)[:, -1:]
-    tail = jnp.cumsum(jnp.concatenate([cells, rest], 1)[:, ::-1], 1)[:, ::-1]
-    some = density > 1e-300
-    ratio = jnp.where(some, tail / jnp.where(some, density, 1), 1 / jnp.where(some, 1, node - g))
-    slope = (node - g) * ratio - 1
-    second = (1 - bend) * ratio + (node - g) * slope
-    left, right = (
-        [part[:, cut] * width**order for order, part in enumerate((ratio, slope, second))]
-        for cut in (slice(None, -1), slice(1, None))
-    )
+    beyond = density[:, -1:] / (node - g)[:, -1:]
+    tail = jnp.cumsum(jnp.concatenate([cells, beyond], 1)[:, ::-1], 1)[:, ::-1]
+    normal = density > 1e-300
+    fall = node - g
+    ratio = jnp.where(normal, tail / jnp.where(normal, density, 1), 1 / jnp.where(normal, 1, fall))
+    slope = fall * ratio - 1
+    second = (1 - bend) * ratio + fall * slope
     tau = jnp.minimum(tau, _NODES[-1])
-    place = jnp.where(tau < 1, _INNER * jnp.sqrt(jnp.sqrt(tau)), _INNER + (tau - 1) * (_INNER / 4))
-    cell = jnp.clip(place.astype(jnp.int32), 0, width.size - 1)
+    position = jnp.where(tau < 1, _INNER * jnp.sqrt(jnp.sqrt(tau)), _INNER + (tau - 1) * _PER_UNIT)
+    cell = jnp.clip(position.astype(jnp.int32), 0, width.size - 1)
     first = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape) * width.size
-    columns = [part.ravel() for part in hermite_coefficients(left, right)]
+    columns = [part.ravel() for part in quintic_cells(ratio, slope, second, width)]
     start, scale = (jnp.asarray(edge)[cell] for edge in (_NODES[:-1], 1 / width))
     return evaluate(gather(columns, first + cell), (tau - start) * scale)

@@ -20,7 +20,7 @@ from robust_dist._numerics.log_density import derivatives, fuse, residual
 from robust_dist._numerics.log_normalizer import log_normalizer_and_slope
 
 
-def _one_pass(x: Array, loc: Array, sigma: Array, alpha: Array, hold: bool) -> tuple[Array, ...]:
+def _one_pass(x: Array, alpha: Array, loc: Array, sigma: Array, hold: bool) -> tuple[Array, ...]:
     log_z, z_slope, lift = log_normalizer.TABLE.value_and_regular_slope(alpha)
     h, h_slope, _ = orthogonal_scale.TABLE.value_and_regular_slope(alpha)
     inverse = 1 / sigma
@@ -28,19 +28,19 @@ def _one_pass(x: Array, loc: Array, sigma: Array, alpha: Array, hold: bool) -> t
     inverse, inverse_scale, log_constant, z_slope, h_slope, lift = lax.optimization_barrier(
         (inverse, jnp.exp(h) * inverse, jnp.log(sigma) - h + log_z, z_slope, h_slope, lift)
     )
-    done = derivatives(residual(x, loc) * inverse_scale, alpha, hold, lift)
-    excess = done.moment - 1
+    partials = derivatives(residual(x, loc) * inverse_scale, alpha, hold, lift)
+    excess = partials.moment - 1
     # where the loss is about to overflow, its derivatives may have done so, with either sign
-    safe = done.rho < 1e-4 * jnp.finfo(x.dtype).max
+    safe = partials.rho < 1e-4 * jnp.finfo(x.dtype).max
     return (
-        -done.rho - log_constant,
-        -done.slope * inverse_scale,
+        -partials.rho - log_constant,
+        -partials.slope * inverse_scale,
+        -jnp.where(safe, partials.by_alpha + z_slope + h_slope * excess, partials.rho),
         excess * inverse,
-        -jnp.where(safe, done.shape + z_slope + h_slope * excess, done.rho),
     )
 
 
-def _written_out(x: Array, loc: Array, sigma: Array, alpha: Array) -> tuple[Array, ...]:
+def _written_out(x: Array, alpha: Array, loc: Array, sigma: Array) -> tuple[Array, ...]:
     # Terms of the order 1/b cancel in the second derivative, which is continuous on either side of
     # 2: so nearer to 2 than this it is that a little way off.
     closest = float(jnp.finfo(alpha.dtype).eps) ** 0.5
@@ -50,13 +50,13 @@ def _written_out(x: Array, loc: Array, sigma: Array, alpha: Array) -> tuple[Arra
     h, h_slope = orthogonal_scale.log_ratio(alpha), orthogonal_scale.log_ratio_slope(alpha)
     shrink = jnp.exp(-h)
     scale = sigma * shrink
-    rho, psi, rho_scale, rho_alpha = loss.rho_and_partials(residual(x, loc), alpha, scale)
+    rho, psi, by_alpha, by_scale = loss.rho_and_partials(residual(x, loc), alpha, scale)
     log_z, slope = log_normalizer_and_slope(alpha)
     return (
         -rho - log_z + h,
         -psi,
-        -rho_scale * shrink,
-        -rho_alpha - slope + h_slope * (scale * rho_scale + 1),
+        -by_alpha - slope + h_slope * (scale * by_scale + 1),
+        -by_scale * shrink,
     )
 
 
@@ -67,4 +67,4 @@ _log_density = fuse(_one_pass, _written_out)
 def log_density(x: ArrayLike, alpha: ArrayLike, loc: ArrayLike, sigma: ArrayLike) -> Array:
     """Return log p(x | alpha, loc, c = sigma exp(-H)), fused with its derivatives."""
     x, alpha, loc, sigma = promote_inexact(x, alpha, loc, sigma)
-    return _log_density(x, loc, sigma, alpha)
+    return _log_density(x, alpha, loc, sigma)

@@ -50,8 +50,8 @@ def divide(n: Pair, d: Pair) -> Pair:
     """Return n/d with a short head; n and d have short heads."""
     denominator = d.head + d.tail
     head = head_of((n.head + n.tail) / denominator)
-    rest = (n.head - head * d.head) + (n.tail - head * d.tail)
-    return Pair(head, rest / denominator)
+    remainder = (n.head - head * d.head) + (n.tail - head * d.tail)
+    return Pair(head, remainder / denominator)
 
 
 def multiply(x: Pair, y: Pair) -> Pair:
@@ -76,14 +76,15 @@ def log1p_pair(y: Pair, extra: Array) -> Pair:
     )
     denominator = 2 + (n.head + n.tail)
     s = head_of((n.head + n.tail) / denominator)
-    rest = ((n.head - 2 * s) - s * n.head + n.tail * (1 - s)) / denominator
-    full = s + rest
+    remainder = ((n.head - 2 * s) - s * n.head + n.tail * (1 - s)) / denominator
+    full = s + remainder
     exponent = (k + extra).astype(dtype)
     first = exponent * np.asarray(fmt.ln2_head, dtype)
     total = first + 2 * s
     lost = (first - total) + 2 * s
     excess = 2 * full * atanh_excess(full)
-    return split(total, lost + (2 * rest + excess + exponent * np.asarray(fmt.ln2_tail, dtype)))
+    ln2_tail = np.asarray(fmt.ln2_tail, dtype)
+    return split(total, lost + (2 * remainder + excess + exponent * ln2_tail))
 
 
 def exp_pair(w: Pair) -> Array:

@@ -16,9 +16,9 @@ _ATANH_EXCESS = {
 
 def horner(coefficients: Sequence[float], t: Array) -> Array:
     """Return the polynomial of the ascending coefficients at t."""
-    *rest, last = coefficients
-    total = jnp.full_like(t, last)
-    for coefficient in reversed(rest):
+    *lower, highest = coefficients
+    total = jnp.full_like(t, highest)
+    for coefficient in reversed(lower):
         total = total * t + coefficient
     return total
 

@@ -21,6 +21,7 @@ import numpy as np
 from jax import Array, lax
 
 from robust_dist._numerics.alpha_table import RATE, AlphaTable, defined
+from robust_dist._numerics.spline import checked_nodes
 from robust_dist._tables import reference_prior as _table
 
 TABLE = AlphaTable(_table)
@@ -44,29 +45,29 @@ class _Local(NamedTuple):
 
 
 def _local(alpha: Array) -> _Local:
-    at = TABLE.locate(alpha)
-    f, first, second, third = (at.spline(order) for order in range(4))
-    u, rate, t = at.u, at.low_rate, at.s * at.b
+    cell = TABLE.locate(alpha)
+    f, first, second, third = (cell.spline(order) for order in range(4))
+    u, rate, t = cell.u, cell.low_rate, cell.s * cell.b
     from_two = t * (_table.at_two + t * f)
     mass = Mass(
-        defined(alpha, at.choose(f, _table.below_two + from_two, 1 - f)),
-        defined(alpha, at.choose(1 - f, _table.above_two - from_two, f)),
+        defined(alpha, cell.choose(f, _table.below_two + from_two, 1 - f)),
+        defined(alpha, cell.choose(1 - f, _table.above_two - from_two, f)),
     )
     # next to 2 the density and its derivatives in alpha; elsewhere logarithmic ones of that in u
     near = _table.at_two + t * (2 * f + 0.25 * u * first)
     near_slope = (2 * f + (13 / 16) * u * first + u * u * second / 16) / near
     near_curvature = u * ((45 / 16) * first + (15 / 16) * u * second + u * u * third / 16)
     near_curvature = near_curvature / (4 * t * near) - near_slope * near_slope
-    density = at.choose(first, near, first)
-    bend = second / jnp.where(at.near, 1, first)
-    bend_slope = third / jnp.where(at.near, 1, first) - bend * bend
+    density = cell.choose(first, near, first)
+    bend = second / jnp.where(cell.near, 1, first)
+    bend_slope = third / jnp.where(cell.near, 1, first) - bend * bend
     tail_rate = u / 3  # d u/d alpha is -u^2/3 there, which may underflow
-    log_rate = at.choose(jnp.log(rate), jnp.zeros_like(u), jnp.log(u) + jnp.log(tail_rate))
+    log_rate = cell.choose(jnp.log(rate), jnp.zeros_like(u), jnp.log(u) + jnp.log(tail_rate))
     return _Local(
         mass,
         defined(alpha, jnp.log(density) + log_rate),
-        at.choose((bend - RATE) * rate, near_slope, -(bend * u + 2) * tail_rate),
-        at.choose(
+        cell.choose((bend - RATE) * rate, near_slope, -(bend * u + 2) * tail_rate),
+        cell.choose(
             (bend_slope - (bend - RATE) * RATE) * rate * rate,
             near_curvature,
             (bend_slope * u * u + 2 * bend * u + 2) * tail_rate * tail_rate,
@@ -82,8 +83,8 @@ def _log_density_slope(alpha: Array) -> Array:
 @_log_density_slope.defjvp
 def _log_density_slope_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (alpha,), (d_alpha,) = primals, tangents
-    at = _local(alpha)
-    return at.slope, at.curvature * d_alpha
+    local = _local(alpha)
+    return local.slope, local.curvature * d_alpha
 
 
 @jax.custom_jvp
@@ -118,11 +119,13 @@ def _nodes() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     b_below, b_above = v_below**4, v_above**4
     from_below = _table.below_two - b_below * (_table.at_two - b_below * below)
     from_above = _table.above_two - b_above * (_table.at_two + b_above * above)
+    if not np.allclose([from_below[-1], from_above[-1]], [low[-1], high[-1]], rtol=0, atol=1e-15):
+        raise ValueError("the table's regions must meet at alpha = 1 and 3")
     return (
-        np.concatenate([low, from_below[-2::-1]]),
-        np.concatenate([np.expm1(u_low * RATE) / 10, 2 - b_below[-2::-1]]),
-        np.concatenate([high, from_above[-2::-1]]),
-        np.concatenate([u_high, 3 / (2 + b_above[-2::-1])]),
+        checked_nodes(np.concatenate([low, from_below[-2::-1]]), 0, _table.below_two),
+        checked_nodes(np.concatenate([np.expm1(u_low * RATE) / 10, 2 - b_below[-2::-1]]), 0, 2),
+        checked_nodes(np.concatenate([high, from_above[-2::-1]]), 0, _table.above_two),
+        checked_nodes(np.concatenate([u_high, 3 / (2 + b_above[-2::-1])]), 0, 1.5),
     )
 
 
@@ -130,10 +133,10 @@ _BELOW, _ALPHA, _ABOVE, _INVERSE = _nodes()
 
 
 @jax.custom_jvp
-def quantile(where: Mass) -> Array:
+def quantile(sides: Mass) -> Array:
     """Return the alpha that has these masses on its sides; they add to 1."""
-    dtype = where.below.dtype
-    upper = where.above < _table.above_two
+    dtype = sides.below.dtype
+    upper = sides.above < _table.above_two
 
     def interpolate(x: Array, nodes: np.ndarray, values: np.ndarray) -> Array:
         return jnp.interp(x, jnp.asarray(nodes, dtype), jnp.asarray(values, dtype))
@@ -144,30 +147,31 @@ def quantile(where: Mass) -> Array:
     def alpha_at(inverse: Array, alpha: Array) -> Array:
         return jnp.where(upper, 3 / jnp.where(upper, inverse, 1), alpha)
 
-    def newton(_: int, place: tuple[Array, Array]) -> tuple[Array, Array]:
-        inverse, alpha = place
-        here = jnp.clip(alpha_at(inverse, alpha), smallest, largest)
-        at = _local(here)
+    def newton(_: int, iterate: tuple[Array, Array]) -> tuple[Array, Array]:
+        inverse, alpha = iterate
+        point = jnp.clip(alpha_at(inverse, alpha), smallest, largest)
+        local = _local(point)
         # pi alpha^2 has a limit at infinity
-        step = 3 * (at.mass.above - where.above) * jnp.exp(-at.log_density - 2 * jnp.log(here))
-        rise = (at.mass.below - where.below) * jnp.exp(-at.log_density)
+        log_rate = -local.log_density - 2 * jnp.log(point)
+        step = 3 * (local.mass.above - sides.above) * jnp.exp(log_rate)
+        rise = (local.mass.below - sides.below) * jnp.exp(-local.log_density)
         return jnp.maximum(inverse - step, 0), jnp.maximum(alpha - rise, 0)
 
-    start = interpolate(where.above, _ABOVE, _INVERSE), interpolate(where.below, _BELOW, _ALPHA)
+    start = interpolate(sides.above, _ABOVE, _INVERSE), interpolate(sides.below, _BELOW, _ALPHA)
     return alpha_at(*lax.fori_loop(0, _NEWTON_STEPS, newton, start))
 
 
 @quantile.defjvp
 def _quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    (where,), (along,) = primals, tangents
-    alpha = quantile(where)
-    upper = where.above < _table.above_two
+    (sides,), (along,) = primals, tangents
+    alpha = quantile(sides)
+    upper = sides.above < _table.above_two
     rate = jnp.minimum(jnp.exp(-log_density(alpha)), jnp.finfo(alpha.dtype).max)
     return alpha, jnp.where(upper, -along.above, along.below) * rate
 
 
 def _total(low: Mass, high: Mass) -> Array:
-    """Return the mass between two places."""
+    """Return the mass between two alphas."""
     return jnp.where(high.below < low.above, high.below - low.below, low.above - high.above)
 
 
@@ -179,9 +183,9 @@ def log_total(low: Array, high: Array) -> Array:
 
 def mass_within(alpha: Array, low: Array, high: Array) -> Mass:
     """Return the shares of the mass between low and high that lie on either side of alpha."""
-    at_low, at, at_high = mass(low), mass(alpha), mass(high)
+    at_low, at_alpha, at_high = mass(low), mass(alpha), mass(high)
     total = _total(at_low, at_high)
-    return Mass(_total(at_low, at) / total, _total(at, at_high) / total)
+    return Mass(_total(at_low, at_alpha) / total, _total(at_alpha, at_high) / total)
 
 
 def quantile_within(share: Mass, low: Array, high: Array) -> Array:

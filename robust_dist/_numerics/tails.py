@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from robust_dist._numerics.formats import gap_floor
-from robust_dist._numerics.log_density import alpha_bound, derivatives
+from robust_dist._numerics.formats import alpha_bound, gap_floor
+from robust_dist._numerics.log_density import derivatives
 from robust_dist._numerics.log_normalizer import log_normalizer_and_slope
 from robust_dist._numerics.loss import rho_and_partials
 from robust_dist._numerics.mills_ratio import LOG_FLOOR, mills_ratio
@@ -33,6 +33,7 @@ from robust_dist._numerics.tau import curve, curve_of_ratio
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _UNIT_NODES, _UNIT_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
+# near the Normal's quartile, where 2P is 1/2 and neither P nor 1/2 - P is small
 _CENTRE = 0.69
 _NEWTON_STEPS = 6
 # points per alpha from which on a table costs less than the quadrature of each
@@ -50,7 +51,7 @@ class Tail(NamedTuple):
     """-d log P/d tau"""
     hazard: Array
     """-d log P/dx"""
-    shape: Array
+    by_alpha: Array
     """d log P/d alpha"""
 
 
@@ -64,7 +65,7 @@ class _Logs(NamedTuple):
     rho: Pair
     """tau^2/2"""
     half_log: Pair
-    """L/2, with L as in ``tau.Curve``"""
+    """L/2, with L as in ``tau.Point``"""
     log_sum: Pair
     """alpha L/2 = log(1 + m)"""
 
@@ -89,13 +90,20 @@ def _logs(tau: Array, alpha: Array) -> _Logs:
 
 def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
     dtype = tau.dtype
-    log_z, slope = log_normalizer_and_slope(alpha)
+    log_z, z_slope = log_normalizer_and_slope(alpha)
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
+
+    # Where the integral runs: next to the centre from 0 to tau, for 1/2 less that keeps the digits
+    # of P; elsewhere from tau outward, which keeps those of a small P.
     central = tau < _CENTRE
     inner = jnp.where(central, tau, 0)
-    # where -tau u/2 - u^2/4 = -40
+    # how far: at alpha = 0, whose tail is heaviest, a node at tau + u has exp(-tau u/2 - u^2/4) of
+    # the density at tau, here exp(-40)
     outer = 160 / (tau + jnp.sqrt(tau * tau + 160))
     start = jnp.where(central, 0, tau)
+
+    # What all nodes share: everything is measured from the integral's start, so that the large
+    # numbers of a far tail cancel on paper and not in the format.
     b = jnp.maximum(jnp.abs(alpha - 2), gap_floor(dtype))
     power = 1 + (0.5 * alpha / b) * start * start  # 1 + m at the start
     unit = 1 / (b * power)
@@ -114,43 +122,52 @@ def _tail_of_tau(tau: Array, alpha: Array) -> Tail:
         log_rise = unit * rise * ratio
         tau = jnp.where(central, 1, start + step)
         ratio = jnp.where(central, ratio, b * (log + log_rise) / (tau * tau))
-        at = curve_of_ratio(start + step, alpha, b, ratio)
+        point = curve_of_ratio(start + step, alpha, b, ratio)
         growth = 0.5 * (1 - alpha) * log_rise
-        term = weight * width * at.factor * jnp.exp(growth - 0.5 * rise)
-        return (total[0] + term, total[1] + term * (derivatives(at.x, alpha).shape + slope)), None
+        term = weight * width * point.factor * jnp.exp(growth - 0.5 * rise)
+        by_alpha = derivatives(point.x, alpha).by_alpha + z_slope
+        return (total[0] + term, total[1] + term * by_alpha), None
 
+    # One node after the other: as one array they would take 32 times the points' memory.
     zero = jnp.zeros(jnp.broadcast_shapes(tau.shape, alpha.shape), dtype)
     nodes = (jnp.asarray(_UNIT_NODES, dtype), jnp.asarray(_UNIT_WEIGHTS, dtype))
     (mass, moment), _ = lax.scan(add, (zero, zero), nodes)
+
+    # log 2P. In the tail it is -rho + L/2 - log(1 + m) + log(integral) + log 2 - log Z, a sum of
+    # numbers of which the first may be 1e100: they are added as pairs.
     normal = 2 * jnp.exp(-log_z)
     below = jnp.where(central, mass * normal, 0)
     mass = jnp.where(central, 1, mass)
-    logs, at = _logs(tau, alpha), curve(tau, alpha)
+    logs, point = _logs(tau, alpha), curve(tau, alpha)
     # the large part first, with so few digits that a difference from it is exact
-    rest = jnp.log(mass) + (np.log(2).item() - log_z) - logs.log_sum.head
-    rest += logs.half_log.tail - logs.rho.tail - logs.log_sum.tail
+    remainder = jnp.log(mass) + (np.log(2).item() - log_z) - logs.log_sum.head
+    remainder += logs.half_log.tail - logs.rho.tail - logs.log_sum.tail
     log_tail = Pair(
         jnp.where(central, 0, logs.half_log.head - logs.rho.head),
-        jnp.where(central, jnp.log1p(-below), rest),
+        jnp.where(central, jnp.log1p(-below), remainder),
     )
+
+    # The slopes are ratios of the density to the tail. exp(-rho), which both have as a factor, is
+    # left out on paper: far out it underflows.
     rise = exp_pair(Pair(logs.half_log.head, logs.half_log.tail - _sum(logs.log_sum)))
     density = jnp.where(central, jnp.exp(-0.5 * tau * tau) * normal / (1 - below), 1 / mass)
-    steep = at.factor * jnp.where(central, density * rise, density)
+    slope = point.factor * jnp.where(central, density * rise, density)
     hazard = jnp.where(central, density, density / rise)
-    shape = jnp.where(central, moment * normal / (1 - below), -moment / mass)
-    return Tail(log_tail, steep, hazard, shape)
+    by_alpha = jnp.where(central, moment * normal / (1 - below), -moment / mass)
+    return Tail(log_tail, slope, hazard, by_alpha)
 
 
 def _tail(x: Array, alpha: Array) -> Tail:
-    rho, psi, _, shape = rho_and_partials(x, alpha, jnp.ones_like(x))
+    rho, psi, by_alpha, _ = rho_and_partials(x, alpha, jnp.ones_like(x))
     # from here on log 2P is -rho to the last place, and tau's powers are in danger
     far = rho > (1e100 if jnp.finfo(x.dtype).bits == 64 else 1e20)
-    at = _tail_of_tau(jnp.sqrt(2 * jnp.where(far, 1, rho)), alpha)
-    log_tail = Pair(jnp.where(far, -rho, at.log_tail.head), jnp.where(far, 0, at.log_tail.tail))
+    tail = _tail_of_tau(jnp.sqrt(2 * jnp.where(far, 1, rho)), alpha)
+    head, remainder = tail.log_tail
+    log_tail = Pair(jnp.where(far, -rho, head), jnp.where(far, 0, remainder))
     largest = jnp.finfo(x.dtype).max
-    hazard = jnp.where(far, jnp.minimum(psi, largest), at.hazard)
-    moved = jnp.where(far, jnp.clip(-shape, -largest, largest), at.shape)
-    return Tail(log_tail, at.slope, hazard, moved)
+    hazard = jnp.where(far, jnp.minimum(psi, largest), tail.hazard)
+    by_alpha = jnp.where(far, jnp.clip(-by_alpha, -largest, largest), tail.by_alpha)
+    return Tail(log_tail, tail.slope, hazard, by_alpha)
 
 
 @functools.partial(jax.jit, static_argnames="underflows")
@@ -164,12 +181,12 @@ def _log_two_sided_tail(x: Array, alpha: Array, underflows: bool) -> Array:
     if x.dtype == jnp.float32 or x.size < _MANY * alpha.size:
         return _sum(_tail(x, alpha).log_tail)
     # from P = R J exp(-rho)/Z and J = tau/psi
-    at = derivatives(x, alpha)
-    tau, origin = jnp.sqrt(2 * at.rho), at.slope == 0
-    jacobian = jnp.where(origin, 1, tau / jnp.where(origin, 1, at.slope))
-    log_density = jnp.log(mills_ratio(tau, alpha) * jacobian) - at.rho
+    rho, psi, *_ = derivatives(x, alpha)
+    tau, origin = jnp.sqrt(2 * rho), psi == 0
+    jacobian = jnp.where(origin, 1, tau / jnp.where(origin, 1, psi))
+    log_density = jnp.log(mills_ratio(tau, alpha) * jacobian) - rho
     by_table = log_density + (np.log(2).item() - log_normalizer_and_slope(alpha)[0])
-    by_table = jnp.where(at.rho < _UNDERFLOW, jnp.minimum(by_table, 0), -jnp.inf)
+    by_table = jnp.where(rho < _UNDERFLOW, jnp.minimum(by_table, 0), -jnp.inf)
     if underflows:
         return by_table
     return lax.cond(
@@ -183,7 +200,7 @@ def _log_two_sided_tail(x: Array, alpha: Array, underflows: bool) -> Array:
 def _log_two_sided_tail_jvp(underflows: bool, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (x, alpha), (d_x, d_alpha) = primals, tangents
     tail = _tail(x, alpha)
-    return _sum(tail.log_tail), tail.shape * d_alpha - tail.hazard * d_x
+    return _sum(tail.log_tail), tail.by_alpha * d_alpha - tail.hazard * d_x
 
 
 @functools.partial(jax.jit, static_argnames="underflows")
@@ -210,11 +227,11 @@ def _log_two_sided_tail_of_sigma_jvp(
     x, largest = _times_ratio(y, alpha), jnp.finfo(y.dtype).max
     tail = _tail(x, alpha)
     value = _sum(tail.log_tail)
-    moved = tail.shape - jnp.minimum(tail.hazard * x, largest) * log_ratio_slope(alpha)
+    by_alpha = tail.by_alpha - jnp.minimum(tail.hazard * x, largest) * log_ratio_slope(alpha)
     # where the tail's logarithm overflows, so do the parts, the first of which is the larger
-    moved = jnp.where(value == -jnp.inf, -largest, moved)
+    by_alpha = jnp.where(value == -jnp.inf, -largest, by_alpha)
     slope = jnp.minimum(tail.hazard * jnp.exp(log_ratio(alpha)), largest)
-    return value, moved * d_alpha - slope * d_y
+    return value, by_alpha * d_alpha - slope * d_y
 
 
 @jax.jit
@@ -227,15 +244,15 @@ def two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
 def _two_sided_quantile(log_tail: Array, alpha: Array) -> Array:
     target = jnp.sqrt(1 - 2 * log_tail)  # sqrt(1 - 2 log 2P) is near to linear in tau
 
-    def newton(_: int, found: tuple[Array, Array]) -> tuple[Array, Array]:
-        tau, _x = found
-        tail, at, logs = _tail_of_tau(tau, alpha), curve(tau, alpha), _logs(tau, alpha)
+    def newton(_: int, quantile: tuple[Array, Array]) -> tuple[Array, Array]:
+        tau, _x = quantile
+        tail, point, logs = _tail_of_tau(tau, alpha), curve(tau, alpha), _logs(tau, alpha)
         step = ((tail.log_tail.head - log_tail) + tail.log_tail.tail) / tail.slope
         root = jnp.sqrt(1 - 2 * _sum(tail.log_tail))
         # tau is rounded, as x must not be: a step of its own, by d log x/d tau = J/x
         origin = tau == 0
-        relative = at.factor**2 * jnp.exp(-_sum(logs.log_sum)) / jnp.where(origin, 1, tau)
-        x = (tau / at.factor) * exp_pair(logs.half_log) * (1 + step * relative)
+        relative = point.factor**2 * jnp.exp(-_sum(logs.log_sum)) / jnp.where(origin, 1, tau)
+        x = (tau / point.factor) * exp_pair(logs.half_log) * (1 + step * relative)
         return jnp.maximum(tau + step * (2 * root / (target + root)), 0), x
 
     start = -2 * log_tail / (1 + target)  # target - 1, without its cancellation
@@ -248,4 +265,4 @@ def _two_sided_quantile_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (log_tail, alpha), (d_log_tail, d_alpha) = primals, tangents
     x = _two_sided_quantile(log_tail, alpha)
     tail = _tail(x, alpha)
-    return x, (tail.shape * d_alpha - d_log_tail) / tail.hazard
+    return x, (tail.by_alpha * d_alpha - d_log_tail) / tail.hazard

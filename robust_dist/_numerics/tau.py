@@ -5,12 +5,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from robust_dist._numerics.formats import gap_floor
-from robust_dist._numerics.log_density import alpha_bound
+from robust_dist._numerics.formats import alpha_bound, gap_floor
 
 
-class Curve(NamedTuple):
-    """What belongs to a tau; the Jacobian J = dx/d tau is factor * exp(growth)."""
+class Point(NamedTuple):
+    """The x that belongs to a tau; the Jacobian J = dx/d tau is factor * exp(growth)."""
 
     b: Array
     log: Array
@@ -25,7 +24,7 @@ class Curve(NamedTuple):
         return self.factor * jnp.exp(self.growth)
 
 
-def curve(tau: Array, alpha: Array) -> Curve:
+def curve(tau: Array, alpha: Array) -> Point:
     """Return the x >= 0 with rho(x, alpha, 1) = tau^2/2, and what belongs to it."""
     dtype = tau.dtype
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
@@ -36,29 +35,29 @@ def curve(tau: Array, alpha: Array) -> Curve:
     return curve_of_ratio(tau, alpha, b, ratio)
 
 
-def curve_of_ratio(tau: Array, alpha: Array, b: Array, ratio: Array) -> Curve:
-    """Return the curve at tau, given log(1 + m)/m with m = alpha tau^2/(2 b)."""
+def curve_of_ratio(tau: Array, alpha: Array, b: Array, ratio: Array) -> Point:
+    """Return the point at tau, given log(1 + m)/m with m = alpha tau^2/(2 b)."""
     log = (tau * tau / b) * ratio  # of (1 + y)^(alpha/2) = 1 + m
     # x = sqrt(b W) exp(L/2), where x^2 may overflow; tau^2/b may underflow
     tiny = log < 1e-30
     shrink = jnp.where(tiny, 1, -jnp.expm1(-log) / jnp.where(tiny, 1, log))  # W/L
     root = jnp.sqrt(ratio * shrink)
-    return Curve(b, log, tau * root * jnp.exp(0.5 * log), 1 / root, 0.5 * (1 - alpha) * log)
+    return Point(b, log, tau * root * jnp.exp(0.5 * log), 1 / root, 0.5 * (1 - alpha) * log)
 
 
-def log_slope(tau: Array, at: Curve, alpha: Array) -> Array:
+def log_slope(tau: Array, alpha: Array, point: Point) -> Array:
     """Return d log J/d tau = 1/tau - J psi'/psi, with psi'/psi = (1 + (alpha - 2) W)/x."""
     origin = tau == 0
-    bending = 1 - (jnp.minimum(alpha, alpha_bound(tau.dtype)) - 2) * jnp.expm1(-at.log)
+    bending = 1 - (jnp.minimum(alpha, alpha_bound(tau.dtype)) - 2) * jnp.expm1(-point.log)
     tau = jnp.where(origin, 1, tau)
-    relative = at.factor**2 * jnp.exp(at.growth - 0.5 * at.log)  # tau J/x, where x^2 may overflow
+    # tau J/x, where x^2 may overflow
+    relative = point.factor**2 * jnp.exp(point.growth - 0.5 * point.log)
     return jnp.where(origin, 0, (1 - bending * relative) / tau)
 
 
-def log_radius(at: Curve) -> Array:
+def log_radius(point: Point) -> Array:
     """Return log x, which may overflow where its logarithm does not."""
-    tiny = at.log < 1e-30
-    log = jnp.where(tiny, 1, at.log)
-    return jnp.where(
-        tiny, jnp.log(jnp.where(tiny, at.x, 1)), 0.5 * (jnp.log(-at.b * jnp.expm1(-log)) + log)
-    )
+    tiny = point.log < 1e-30
+    log = jnp.where(tiny, 1, point.log)
+    near = jnp.log(jnp.where(tiny, point.x, 1))
+    return jnp.where(tiny, near, 0.5 * (jnp.log(-point.b * jnp.expm1(-log)) + log))

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from robust_dist._numerics import loss
-from robust_dist._numerics.formats import gap_floor
-from robust_dist._numerics.log_density import alpha_bound
+from robust_dist._numerics.formats import alpha_bound, gap_floor
 
 
 def length(z: Array) -> Array:
@@ -24,8 +23,8 @@ def length(z: Array) -> Array:
     return unit * jnp.sqrt(jnp.sum(jnp.square(z / unit[..., None]), -1))
 
 
-def _loss_shape(r: Array, alpha: Array) -> Array:
-    return loss.rho_and_partials(r, alpha, jnp.ones_like(r))[3]
+def _loss_by_alpha(r: Array, alpha: Array) -> Array:
+    return loss.rho_and_partials(r, alpha, jnp.ones_like(r)).by_alpha
 
 
 def _along(factor: Array, z: Array, dz: Array) -> Array:
@@ -43,7 +42,7 @@ def rho_of_length(z: Array, alpha: Array) -> Array:
 def _rho_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (z, alpha), (dz, d_alpha) = primals, tangents
     along = _along(_weight(z, alpha), z, dz)
-    return rho_of_length(z, alpha), along + _rho_shape(z, alpha) * d_alpha
+    return rho_of_length(z, alpha), along + _rho_by_alpha(z, alpha) * d_alpha
 
 
 @jax.custom_jvp
@@ -55,22 +54,22 @@ def _weight(z: Array, alpha: Array) -> Array:
 def _weight_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (z, alpha), (dz, d_alpha) = primals, tangents
     value, r = _weight(z, alpha), length(z)
-    by_alpha = jax.jvp(lambda a: loss.weight(r, a), (alpha,), (jnp.ones_like(alpha),))[1]
+    weight_by_alpha = jax.jvp(lambda a: loss.weight(r, a), (alpha,), (jnp.ones_like(alpha),))[1]
     gap = jnp.minimum(alpha, alpha_bound(z.dtype)) - 2
     b = jnp.maximum(jnp.abs(gap), gap_floor(z.dtype))
     bend = value * (gap / b) / (1 + r * (r / b))
-    return value, _along(bend, z, dz) + by_alpha * d_alpha
+    return value, _along(bend, z, dz) + weight_by_alpha * d_alpha
 
 
 @jax.custom_jvp
-def _rho_shape(z: Array, alpha: Array) -> Array:
-    return _loss_shape(length(z), alpha)
+def _rho_by_alpha(z: Array, alpha: Array) -> Array:
+    return _loss_by_alpha(length(z), alpha)
 
 
-@_rho_shape.defjvp
-def _rho_shape_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+@_rho_by_alpha.defjvp
+def _rho_by_alpha_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (z, alpha), (dz, d_alpha) = primals, tangents
     r, one = length(z), jnp.ones_like(alpha)
-    value, second = jax.jvp(lambda a: _loss_shape(r, a), (alpha,), (one,))
-    by_alpha = jax.jvp(lambda a: loss.weight(r, a), (alpha,), (one,))[1]
-    return value, _along(by_alpha, z, dz) + second * d_alpha
+    value, second = jax.jvp(lambda a: _loss_by_alpha(r, a), (alpha,), (one,))
+    weight_by_alpha = jax.jvp(lambda a: loss.weight(r, a), (alpha,), (one,))[1]
+    return value, _along(weight_by_alpha, z, dz) + second * d_alpha

@@ -29,14 +29,17 @@ from jax.scipy.special import ndtri
 
 from robust_dist._numerics import draws, loss, moments
 from robust_dist._numerics import log_normalizer as one_dimension
-from robust_dist._numerics.log_density import alpha_bound, derivatives
-from robust_dist._numerics.spline import evaluate, gather, hermite_coefficients
+from robust_dist._numerics.formats import alpha_bound
+from robust_dist._numerics.log_density import derivatives
+from robust_dist._numerics.spline import cubic_cells, evaluate, gather, quintic_cells, search
 from robust_dist._numerics.tau import curve, log_radius, log_slope
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 _CELLS = 256
+# by how much the log density falls from its peak to the ends of the range: exp(-45) is 3e-20
 _DROP = 45.0
+# as for ``draws``
 _MOST_TABLES = 4096
 
 
@@ -55,6 +58,7 @@ def _bisect(inside: Any, low: Array, high: Array) -> Array:
         holds = inside(middle)
         return jnp.where(holds, middle, low), jnp.where(holds, high, middle)
 
+    # from 100 apart to 6e-6, finer than the ends of a range need be
     return lax.fori_loop(0, 24, halve, (low, high))[0]
 
 
@@ -65,8 +69,8 @@ def _range(dimension: int, extra: int, alpha: Array) -> tuple[Array, Array]:
         # x d rho/dx = tau x/J rises with tau, through the order where the mass peaks
         def rising(u: Array) -> Array:
             tau = jnp.exp(u)
-            at = curve(tau, alpha)
-            return u + log_radius(at) - jnp.log(at.factor) - at.growth < math.log(order)
+            point = curve(tau, alpha)
+            return u + log_radius(point) - jnp.log(point.factor) - point.growth < math.log(order)
 
         return _bisect(rising, jnp.full_like(alpha, -20), jnp.full_like(alpha, 20))
 
@@ -95,16 +99,16 @@ def _rule(dimension: int, alpha: Array, extra: int = 0) -> _Rule:
     low, high = (jnp.exp(u)[..., None] for u in _range(dimension, extra, alpha))
     half = 0.5 * (high - low)
     tau = low + half * jnp.asarray(1 + _NODES, alpha.dtype)
-    at = curve(tau, alpha[..., None])
-    log_x, half_square = log_radius(at), 0.5 * tau * tau
-    exponent = (dimension - 1) * log_x + at.growth - half_square
+    point = curve(tau, alpha[..., None])
+    log_x, half_square = log_radius(point), 0.5 * tau * tau
+    exponent = (dimension - 1) * log_x + point.growth - half_square
     largest = jnp.max(exponent, -1, keepdims=True)
-    mass = half * jnp.asarray(_WEIGHTS, alpha.dtype) * at.factor * jnp.exp(exponent - largest)
+    mass = half * jnp.asarray(_WEIGHTS, alpha.dtype) * point.factor * jnp.exp(exponent - largest)
     total = jnp.sum(mass, -1, keepdims=True)
     log_total = (largest + jnp.log(total))[..., 0]
     # the law cannot be told, nor used, where the radius leaves the format's range
-    reach = jnp.isfinite(at.x[..., -1])
-    return _Rule(at.x, half_square, log_x, mass / total, jnp.where(reach, log_total, jnp.nan))
+    reach = jnp.isfinite(point.x[..., -1])
+    return _Rule(point.x, half_square, log_x, mass / total, jnp.where(reach, log_total, jnp.nan))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -114,15 +118,15 @@ def _slope(dimension: int, alpha: Array) -> Array:
 
 
 def _rho_alpha(x: Array, alpha: Array) -> Array:
-    return loss.rho_and_partials(x, jnp.broadcast_to(alpha, x.shape), jnp.ones_like(x))[3]
+    return loss.rho_and_partials(x, jnp.broadcast_to(alpha, x.shape), jnp.ones_like(x)).by_alpha
 
 
 @_slope.defjvp
 def _slope_jvp(dimension: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (alpha,), (d_alpha,) = primals, tangents
     rule = _rule(dimension, alpha)
-    shape = jnp.broadcast_to(alpha[..., None], rule.x.shape)
-    first, second = jax.jvp(lambda a: _rho_alpha(rule.x, a), (shape,), (jnp.ones_like(shape),))
+    alphas = jnp.broadcast_to(alpha[..., None], rule.x.shape)
+    first, second = jax.jvp(lambda a: _rho_alpha(rule.x, a), (alphas,), (jnp.ones_like(alphas),))
     mean = jnp.sum(rule.weight * first, -1, keepdims=True)
     spread = jnp.sum(rule.weight * ((first - mean) ** 2 - second), -1)
     return -mean[..., 0], spread * d_alpha
@@ -190,22 +194,29 @@ class _Table(NamedTuple):
 def _table(dimension: int, alpha: Array) -> _Table:
     dtype = alpha.dtype
     alpha = jnp.minimum(alpha, alpha_bound(dtype))
+
+    # Nodes at even steps of u = log tau, from the one end of the mass to the other. In u, because
+    # in many dimensions the mass lies far from 0, and in few it reaches down to it like a power.
     low, high = _range(dimension, 0, alpha)
     alpha, low, step = (part[:, None] for part in (alpha, low, (high - low) / _CELLS))
 
     def density(u: Array) -> tuple[Array, Array, Array, Array]:
         """Return that of u and of log r, d log r/du, and d rho/d alpha."""
         tau = jnp.exp(u)
-        at = curve(tau, alpha)
-        log_x = log_radius(at)
-        ratio = jnp.exp(u + jnp.log(at.factor) + at.growth - log_x)
+        point = curve(tau, alpha)
+        log_x = log_radius(point)
+        ratio = jnp.exp(u + jnp.log(point.factor) + point.growth - log_x)
         height = jnp.exp(dimension * log_x - 0.5 * tau * tau - peak)
-        return height * ratio, height, ratio, derivatives(at.x, alpha).shape
+        return height * ratio, height, ratio, derivatives(point.x, alpha).by_alpha
 
+    # The densities are relative to the highest, which would over- or underflow in many dimensions.
     grid = low + step * np.arange(_CELLS + 1)
     peak = jnp.max(_height(grid, dimension, alpha), -1, keepdims=True)
+
+    # The mass of each cell by four Gauss nodes, and that up to each node from either side: the sum
+    # from the nearer end keeps the digits of a small probability.
     inner = (np.arange(_CELLS)[:, None] + 0.5 * (1 + _GAUSS_NODES)).ravel()
-    mass, _, _, shape = density(low + step * jnp.asarray(inner, dtype))
+    mass, _, _, by_alpha = density(low + step * jnp.asarray(inner, dtype))
     weights = 0.5 * step * jnp.asarray(np.tile(_GAUSS_WEIGHTS, _CELLS), dtype)
 
     def in_cells(part: Array) -> Array:
@@ -218,56 +229,56 @@ def _table(dimension: int, alpha: Array) -> _Table:
         return jnp.cumsum(jnp.pad(cells, ((0, 0), (0, 1)))[:, ::-1], 1)[:, ::-1]
 
     cells = in_cells(mass)
-    f, height, ratio, node_shape = density(grid)
+    f, height, ratio, node_by_alpha = density(grid)
     # beyond the first and the last node the mass falls like an exponential
     below, above = from_left(cells) + f[:, :1] / dimension, from_right(cells)
+
+    # d log f/du, for the second derivative of the table and for what lies beyond the last node
     tau = jnp.exp(grid)
-    at = curve(tau, alpha)
+    point = curve(tau, alpha)
     moment = 1 / ratio * tau * tau  # x d rho/dx
-    bending = tau * log_slope(tau, at, alpha) + 1 - ratio  # d log ratio/du
+    bending = tau * log_slope(tau, alpha, point) + 1 - ratio  # d log ratio/du
     slope = (dimension - moment) * ratio + bending  # d log f/du
     above = above + (f / (moment * ratio - dimension * ratio))[:, -1:]
     total = below[:, -1:] + above[:, -1:]
+
+    # u as a function of the Normal quantile v, of which it is nearly a straight line: at fixed F,
+    # du/dv = normal(v) total/f, and its derivative follows from d log f/du.
     left = below < above
     quantile = ndtri(jnp.where(left, below, above) / total)
     v = jnp.where(left, quantile, -quantile)
     normal = jnp.exp(-0.5 * v * v) / math.sqrt(2 * math.pi)
     first = normal * total / f
     second = first * (-v - slope * first)
-    width = v[:, 1:] - v[:, :-1]
-    data = (grid + 0 * v, first, second)
-    ends = [
-        [part[:, cut] * width**order for order, part in enumerate(data)]
-        for cut in (slice(None, -1), slice(1, None))
-    ]
-    mean = jnp.sum(mass * weights * shape, -1, keepdims=True) / jnp.sum(cells, -1, keepdims=True)
-    pull = in_cells(mass * (shape - mean))
-    first_pull = f[:, :1] / dimension * (node_shape[:, :1] - mean)
-    moved = jnp.where(left, from_left(pull) + first_pull, -from_right(pull))
-    moves = moved / height
-    rate = step * ratio * ((node_shape - mean) - moves * (dimension - moment))
-    rise, start, stop = moves[:, 1:] - moves[:, :-1], rate[:, :-1], rate[:, 1:]
-    shift = (moves[:, :-1], start, 3 * rise - 2 * start - stop, start + stop - 2 * rise)
-    return _Table(v, low, step, hermite_coefficients(*ends), shift)
+    u_of_v = quintic_cells(grid, first, second, jnp.diff(v))
+
+    # How a draw moves with alpha: the integral of f (d rho/d alpha - mean) from the nearer end,
+    # over f; the two ends' integrals are equal but for their sign, as the whole is 0.
+    mean = jnp.sum(mass * weights * by_alpha, -1, keepdims=True) / jnp.sum(cells, -1, keepdims=True)
+    pull = in_cells(mass * (by_alpha - mean))
+    first_pull = f[:, :1] / dimension * (node_by_alpha[:, :1] - mean)
+    shift = jnp.where(left, from_left(pull) + first_pull, -from_right(pull))
+    shift = shift / height
+    rate = step * ratio * ((node_by_alpha - mean) - shift * (dimension - moment))
+    return _Table(v, low, step, u_of_v, cubic_cells(shift, rate))
 
 
-class _Found(NamedTuple):
-    """A quantile's u, its derivative in v, and d log r/d alpha."""
+class _Quantile(NamedTuple):
+    """Its u, its derivative in v, and d log r/d alpha."""
 
     u: Array
     slope: Array
     shift: Array
 
 
-def _find(dimension: int, v: Array, alpha: Array) -> _Found:
+def _find(dimension: int, v: Array, alpha: Array) -> _Quantile:
     table = _table(dimension, alpha.ravel())
     index = jnp.arange(alpha.size, dtype=jnp.int32).reshape(alpha.shape)
-    node, cell = index * (_CELLS + 1), index * _CELLS
+    cells = table.v.shape[-1] - 1
+    node, cell = index * (cells + 1), index * cells
     nodes = table.v.ravel()
-    v = jnp.clip(v, nodes[node], nodes[node + _CELLS])
-    below = jnp.zeros(v.shape, jnp.int32)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):  # the last node below v, by bisection
-        below = jnp.where(nodes[node + below + bit] <= v, below + bit, below)
+    v = jnp.clip(v, nodes[node], nodes[node + cells])
+    below = search(nodes, node, cells, v)
     left, right = nodes[node + below], nodes[node + below + 1]
     t = (v - left) / (right - left)
     coefficients = gather([part.ravel() for part in table.u], cell + below)
@@ -276,7 +287,7 @@ def _find(dimension: int, v: Array, alpha: Array) -> _Found:
     shift = evaluate(
         gather([part.ravel() for part in table.shift], cell + below), (u - first) / step - below
     )
-    return _Found(u, evaluate(coefficients, t, 1) / (right - left), shift)
+    return _Quantile(u, evaluate(coefficients, t, 1) / (right - left), shift)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -287,10 +298,10 @@ def _quantile(dimension: int, v: Array, alpha: Array) -> Array:
 @_quantile.defjvp
 def _quantile_jvp(dimension: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
     (v, alpha), (d_v, d_alpha) = primals, tangents
-    found = _find(dimension, v, alpha)
-    tau = jnp.exp(found.u)
-    at = curve(tau, alpha)
-    return at.x, at.jacobian * tau * found.slope * d_v + at.x * found.shift * d_alpha
+    quantile = _find(dimension, v, alpha)
+    tau = jnp.exp(quantile.u)
+    point = curve(tau, alpha)
+    return point.x, point.jacobian * tau * quantile.slope * d_v + point.x * quantile.shift * d_alpha
 
 
 def _quantiles(dimension: int, v: Array, alpha: Array) -> Array:

@@ -12,7 +12,7 @@ from jax import Array
 
 from robust_dist._numerics.window import quantile as quantiles
 from robust_dist._numerics.window.mass import Bounds, excess, expectations, log_mass, settle
-from robust_dist._numerics.window.quantile import Place, signed_quantile
+from robust_dist._numerics.window.quantile import Point, signed_quantile
 
 # alpha below which the moments of an open side are not computed: the mass that matters lies where
 # the distance overflows
@@ -37,7 +37,7 @@ class _Law(NamedTuple):
     scale: Array
     bounds: Bounds
     origin: Array
-    """the anchor's place on the line"""
+    """where on the line the anchor lies"""
 
 
 def _law(p: Parameters) -> _Law:
@@ -61,11 +61,11 @@ def _law(p: Parameters) -> _Law:
     return _Law(alpha, scale, bounds, jnp.where(above, low, jnp.where(below, high, loc)))
 
 
-def _place(value: Array, law: _Law, high: Array) -> Place:
+def _point(value: Array, law: _Law, high: Array) -> Point:
     """Return where a value inside the window lies."""
     z = (value - law.origin) / law.scale
     right = (z > 0) | ((z == 0) & (law.origin < high))
-    return Place(jnp.where(right, z, -z), right)
+    return Point(jnp.where(right, z, -z), right)
 
 
 @jax.jit
@@ -73,8 +73,8 @@ def log_density(value: Array, p: Parameters) -> Array:
     """Return the log density at value, -inf outside of the window."""
     law = _law(p)
     outside = (value < p.low) | (value > p.high)
-    place = _place(jnp.where(outside, law.origin, value), law, p.high)
-    density = -excess(place.distance, law.bounds.anchor, law.alpha) - log_mass(
+    point = _point(jnp.where(outside, law.origin, value), law, p.high)
+    density = -excess(point.distance, law.bounds.anchor, law.alpha) - log_mass(
         law.bounds, law.alpha
     )
     # nan where there is no distribution, outside of what were its ends as well
@@ -87,12 +87,12 @@ def log_tails(value: Array, p: Parameters) -> tuple[Array, Array]:
     law = _law(p)
     under, over = value <= p.low, value >= p.high
     value = jnp.where(under | over, law.origin, value)
-    place = _place(value, law, p.high)
-    end = jnp.where(place.right, p.high, p.low)
+    point = _point(value, law, p.high)
+    end = jnp.where(point.right, p.high, p.low)
     closed = jnp.isfinite(end)
     far = jnp.where(closed, jnp.abs(jnp.where(closed, end, 0) - value) / law.scale, jnp.inf)
-    nearer, beyond = quantiles.log_parts(place, far, law.bounds, law.alpha)
-    cdf, sf = (jnp.where(place.right, *pair) for pair in ((nearer, beyond), (beyond, nearer)))
+    nearer, beyond = quantiles.log_parts(point, far, law.bounds, law.alpha)
+    cdf, sf = (jnp.where(point.right, *pair) for pair in ((nearer, beyond), (beyond, nearer)))
     # nan where there is no distribution
     nothing, everything = jnp.full_like(cdf, -jnp.inf), jnp.zeros_like(cdf)
     invalid = jnp.isnan(law.alpha)
@@ -154,5 +154,5 @@ def entropy(p: Parameters) -> Array:
     """Return the differential entropy in nats."""
     law = _law(p)
     window = settle(law.bounds, law.alpha)
-    size, loss = expectations(lambda _, above, *rest: (above,), window.bounds, window.alpha)
+    size, loss = expectations(lambda _, excess, *_rest: (excess,), window.bounds, window.alpha)
     return jnp.log(law.scale) + window.log_unit + size + loss

@@ -27,8 +27,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from robust_dist._numerics.formats import gap_floor, log_largest
-from robust_dist._numerics.log_density import alpha_bound
+from robust_dist._numerics.formats import alpha_bound, gap_floor, log_largest
 from robust_dist._numerics.power_series import exp_excess
 
 # Where a side is cut off: D, beyond which exp(-D) t is below the last place for every alpha >= 0.
@@ -281,19 +280,19 @@ def expectations(
     ``g`` takes the signed distance from the anchor, D, the anchor and alpha, the parameters with
     two new last axes, for the side and the node.
     """
-    anchor, shape = bounds.anchor[..., None, None], alpha[..., None, None]
+    anchor, alpha = bounds.anchor[..., None, None], alpha[..., None, None]
     length = jnp.stack([bounds.right, bounds.left], -1)[..., None]
     nodes, weights = _rule(panels, alpha.dtype)
-    at = side(length, anchor, shape, cut)
-    v = at.top * nodes
-    t = at.t(v)
-    above = excess(t, anchor, shape)
+    axis = side(length, anchor, alpha, cut)
+    v = axis.top * nodes
+    t = axis.t(v)
+    above = excess(t, anchor, alpha)
     mass = weights * jnp.cosh(v) * jnp.exp(-above)
     sign = jnp.asarray([1, -1], alpha.dtype)[:, None]
     # 0 * inf at nodes whose mass has vanished
-    values = [jnp.where(mass == 0, 0, mass * part) for part in g(sign * t, above, anchor, shape)]
+    values = [jnp.where(mass == 0, 0, mass * part) for part in g(sign * t, above, anchor, alpha)]
     # The sides' lengths in v come last, relative to the longer: products with a tiny one underflow.
-    reached = (at.sigma * at.top)[..., 0]
+    reached = (axis.sigma * axis.top)[..., 0]
     longer = jnp.max(reached, -1, keepdims=True)
     share = reached / jnp.where(longer > 0, longer, 1)
     total, *sums = (jnp.sum(share * jnp.sum(part, -1), -1) for part in (mass, *values))
@@ -305,8 +304,8 @@ def in_batches[T](f: Callable[..., T], *args: Array) -> T:
     if args[0].size <= AT_ONCE:
         return f(*args)
     shape = args[0].shape
-    done = lax.map(lambda row: f(*row), tuple(a.ravel() for a in args), batch_size=AT_ONCE)
-    return jax.tree.map(lambda a: a.reshape(shape + a.shape[1:]), done)
+    results = lax.map(lambda row: f(*row), tuple(a.ravel() for a in args), batch_size=AT_ONCE)
+    return jax.tree.map(lambda a: a.reshape(shape + a.shape[1:]), results)
 
 
 def log_mass(bounds: Bounds, alpha: Array) -> Array:
@@ -336,8 +335,8 @@ def _log_mass_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
 
     def end(length: Array, tangent: Array) -> Array:
         within = length < reach(_CUT, *lax.stop_gradient((anchor, alpha)))
-        at = jnp.where(within, length, 0)
-        return jnp.where(within, jnp.exp(-excess(at, anchor, alpha) - value) * tangent, 0)
+        bounded = jnp.where(within, length, 0)
+        return jnp.where(within, jnp.exp(-excess(bounded, anchor, alpha) - value) * tangent, 0)
 
-    moved = end(right, d_right) + end(left, d_left) - in_anchor * d_anchor - in_alpha * d_alpha
-    return value, moved
+    ends = end(right, d_right) + end(left, d_left)
+    return value, ends - in_anchor * d_anchor - in_alpha * d_alpha
