@@ -28,7 +28,7 @@ from _report import (
 
 from robust_dist import GeneralRobust
 
-BAR = 5.0  # of issue B: time / jax.scipy.stats.norm.cdf's, float64
+BAR = 5.0  # time / jax.scipy.stats.norm.cdf's, float64
 ALPHAS = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, 100.0)
 
 

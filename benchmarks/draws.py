@@ -28,7 +28,7 @@ from _report import (
 
 from robust_dist import GeneralRobust
 
-BAR = 0.35  # of issue A: time / StudentT.sample's
+BAR = 0.35  # time / StudentT.sample's
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0)
 
 

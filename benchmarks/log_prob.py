@@ -31,7 +31,7 @@ from _report import (
 
 from robust_dist import GeneralRobust
 
-# of issue A: time / StudentT's at 1e6 points; at fewer, the same within 0.1
+# time / StudentT's at 1e6 points; at fewer, the same within 0.1
 BARS = {
     ("gradient", "scalar", "float64"): 0.9,
     ("gradient", "scalar", "float32"): 1.0,

@@ -19,7 +19,7 @@ import numpy as np
 from _report import against, header, table
 
 ROUNDS = 3
-BARS = {"fit": 1.2, "hierarchical": 60.0}  # of issue D: relative to by hand, and seconds
+BARS = {"fit": 1.2, "hierarchical": 60.0}  # relative to by hand, and seconds
 
 
 def line() -> tuple[np.ndarray, np.ndarray]:

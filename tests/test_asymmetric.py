@@ -74,7 +74,7 @@ def test_two_piece_normal(dtype, errors, assert_below):
     eps = float(np.finfo(dtype).eps)
     below, above = np.array(truth["below"]), np.array(truth["above"])
     log = np.vectorize(mpmath.log, otypes=[object])
-    # the bars of issue B, whose bar for a logarithm is ten times as wide
+    # of the cdf the bounds of test_tail, and of a logarithm ten and twenty times those
     assert_below(errors(cdf, below).absolute, {"float64": 1e-13, "float32": 5e-7}[str(dtype)], x=x)
     bound = {"float64": 1e-12, "float32": 1e-5}[str(dtype)]
     for computed, exact in [(log_p, truth["log_p"]), (log_cdf, log(below)), (log_sf, log(above))]:
@@ -155,7 +155,7 @@ def test_derivatives_of_log_prob(x64):
 
 
 def test_draws_move_along_the_implicit_derivative(dtype):
-    """99 % of same-key draws, in each parameter; near the side's change too (issue B's bars)."""
+    """99 % of same-key draws, in each parameter and near the side's change, as on the line."""
     step, bound = {"float64": (1e-4, 1e-6), "float32": (1e-2, 5e-2)}[str(dtype)]
 
     @jax.jit

@@ -185,7 +185,7 @@ def test_draws_follow_the_law(alpha, dtype):
 
 @pytest.mark.slow
 def test_draws_move_along_the_implicit_derivative(dtype):
-    """99 % of same-key draws, in alpha and in scale_tril (issue B's bars for the line)."""
+    """99 % of same-key draws, in alpha and in scale_tril, within the bounds of the line's."""
     step, bound = {"float64": (1e-4, 1e-6), "float32": (1e-2, 5e-2)}[str(dtype)]
     tril = jnp.asarray(TRIL, dtype)
 

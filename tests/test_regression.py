@@ -301,7 +301,7 @@ def test_a_fit_holds_every_group_with_real_names():
 
 
 def test_stackloss_agrees_with_published_robust_fits():
-    """Within a posterior sd of the range spanned by Huber's and Tukey's estimates (issue D)."""
+    """Within a posterior sd of the range spanned by Huber's and Tukey's estimates."""
     table = diagnostics.summary(stackloss())
     published = {"air_flow": (0.83, 0.93), "water_temp": (0.65, 0.93), "acid_conc": (-0.13, -0.11)}
     for name, (low, high) in published.items():

@@ -50,7 +50,7 @@ def laws(dtype):
 
 
 def test_normalizer(dtype, reference, errors, assert_below):
-    """Issue B's bar is a relative 1e-12; of log Z that is the same, absolute."""
+    """A relative 1e-12 is wanted of the mass; of its logarithm that is the same, absolute."""
     table = reference("window")
     arguments = [jnp.asarray(table[name], dtype) for name in ("anchor", "right", "left", "alpha")]
     value, slope = jax.jit(

@@ -13,6 +13,15 @@ def low_alpha(u: mpf) -> tuple[mpf, mpf]:
     return alpha, (1 + 10 * alpha) * rate / 10
 
 
+def alpha_of(region: str, u: mpf) -> mpf:
+    """Return alpha at the coordinate u > 0 of a region."""
+    if region == "low":
+        return low_alpha(u)[0]
+    if region == "high":
+        return 3 / u
+    return 2 + (u**4 if region == "above" else -(u**4))
+
+
 def low_jet(u: mpf, jet: Jet) -> Jet:
     """Return a function's value and derivatives in u from those in alpha."""
     value, first, second = jet

@@ -64,7 +64,7 @@ def _to_mpf(value: arb) -> mpf:
 # The loss and its derivatives in alpha
 
 
-def _shape_derivatives(
+def _alpha_derivatives(
     b: Any, s: int, a: Any, log_y: Any, w: Any, e: Sequence[Any]
 ) -> Sequence[Any]:
     r"""Return rho, its first and its second derivative in alpha at fixed x.
@@ -145,7 +145,7 @@ class _FiniteAlpha:
             e0 = z.expm1() / z
             e1 = (z.exp() - e0) / z
             e = (e0, e1, (z.exp() - 2 * e1) / z)
-        return _shape_derivatives(self.b, self.sign, self.a, log_y, y / (1 + y), e)
+        return _alpha_derivatives(self.b, self.sign, self.a, log_y, y / (1 + y), e)
 
     def log_integrand(self, t: float) -> float:
         """Return log(dx/dt) - rho in double precision, to find where the integrand ends."""
@@ -383,7 +383,7 @@ def _jet_at_working_precision(x: mpf, alpha: mpf, scale: mpf) -> LossJet:
         e0 = mpmath.expm1(z) / z
         e1 = (mpmath.exp(z) - e0) / z
         e = [e0, e1, (mpmath.exp(z) - 2 * e1) / z]
-    value, by_a, by_aa = _shape_derivatives(b, sign, alpha, log_y, w, e)
+    value, by_a, by_aa = _alpha_derivatives(b, sign, alpha, log_y, w, e)
     # psi = u (1 + y)^(alpha/2 - 1); its logarithm is differentiated.
     exp_w = mpmath.exp((alpha / 2 - 1) * log_y)
     return LossJet(

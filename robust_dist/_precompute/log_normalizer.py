@@ -1,6 +1,6 @@
 """Generate ``robust_dist/_tables/log_normalizer.py``, the quintic table of log Z.
 
-Run as ``python -m robust_dist._precompute.log_normalizer``; it takes a few seconds. Every node
+Run as ``python -m robust_dist._precompute.log_normalizer``; it takes a minute. Every node
 holds log Z, or the smooth part of it, with two exact derivatives from 30-digit values
 (:mod:`robust_dist._precompute.exact`), in the coordinates of ``alpha_table``.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import mpmath
 from mpmath import mpf
 
+from robust_dist._precompute._measure import error_lines, with_derivatives
 from robust_dist._precompute._regions import low_alpha, low_jet, near_jet
 from robust_dist._precompute._write import Jet, write_splines
 from robust_dist._precompute.exact import (
@@ -57,13 +58,24 @@ REGIONS: dict[str, Callable[[mpf], Jet]] = {
 }
 
 
+def errors() -> list[str]:
+    """Return the lines of the header that state the errors."""
+    # only now, as the table that it reads is new
+    from robust_dist._numerics.log_normalizer import log_normalizer
+
+    return error_lines(
+        ("log Z", "first", "second"),
+        lambda alpha: log_normalizer_derivatives(alpha, DIGITS),
+        with_derivatives(log_normalizer),
+        CELLS,
+    )
+
+
 def main() -> None:
     """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="log_normalizer")
-    parser.add_argument("--out", help="file to write instead of the one in the package")
-    arguments = parser.parse_args()
+    argparse.ArgumentParser(description=__doc__, prog="log_normalizer").parse_args()
     mpmath.mp.dps = DIGITS + 20
-    write_splines("log_normalizer", REGIONS, CELLS, arguments.out)
+    write_splines("log_normalizer", REGIONS, CELLS, errors)
 
 
 if __name__ == "__main__":

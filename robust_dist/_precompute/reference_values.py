@@ -120,14 +120,14 @@ def _normalizer_rows(alphas: Iterable[float]) -> Iterator[Row]:
 
 
 def _log_prob_rows(generator: np.random.Generator) -> Iterator[Row]:
-    shapes = [0.0, 1e-6, 1e-3, 0.1, 0.5, 1.0, 1.5, 1.9, 1.999, 2.001, 2.1, 2.5, 3.0, 4.0, 10.0, 1e3]
-    for shape in [*shapes, *generator.uniform(0, 4, 8)]:
+    alphas = [0.0, 1e-6, 1e-3, 0.1, 0.5, 1.0, 1.5, 1.9, 1.999, 2.001, 2.1, 2.5, 3.0, 4.0, 10.0, 1e3]
+    for unrounded in [*alphas, *generator.uniform(0, 4, 8)]:
         for u in (0.0, 1e-3, 0.1, 0.6, 1.7, 5.0, 40.0, 1e4):
             loc, scale = generator.normal(), 2.0 ** generator.uniform(-3, 3)
             # Few bits, so that x - loc is exact in float32 too.
             residual = float(np.float16(u * scale)) if u * scale < 6e4 else float(round(u * scale))
             loc = round(4 * loc) / 4 if u in (0.0, 0.6, 1.7, 5.0) else 0.0
-            alpha, scale, x = (float(np.float32(v)) for v in (shape, scale, loc + residual))
+            alpha, scale, x = (float(np.float32(v)) for v in (unrounded, scale, loc + residual))
             if x - loc != residual:
                 raise AssertionError(f"{x} - {loc} rounds in float32")
             value, gradient, hessian = exact.log_density_derivatives(x, loc, alpha, scale)

@@ -1,7 +1,7 @@
 r"""Generate ``_tables/orthogonal.py`` (H) and ``_tables/reference_prior.py``.
 
-Run as ``python -m robust_dist._precompute.shape``; it takes a minute. With the information of
-:mod:`robust_dist._precompute.information`,
+Run as ``python -m robust_dist._precompute.information_tables``; it takes two minutes. With the
+information of :mod:`robust_dist._precompute.information`,
 
 .. math::
     H' = I_{\alpha, \log c}/I_{\log c, \log c}, \quad H(2) = 0, \qquad
@@ -21,10 +21,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import mpmath
 import numpy as np
+from jax import Array
 from mpmath import mpf
 
+from robust_dist._precompute._measure import error_lines, with_derivatives
 from robust_dist._precompute._regions import low_alpha, low_jet, near_jet
 from robust_dist._precompute._write import Jet, write_splines
 from robust_dist._precompute.information import (
@@ -66,6 +69,20 @@ def gauss_legendre() -> list[tuple[mpf, mpf]]:
     return rule
 
 
+@functools.cache
+def partial_weights(x: mpf) -> list[mpf]:
+    """Return the weights at the rule's nodes of the integral from 0 to x of their polynomial."""
+    nodes = [node for node, _ in gauss_legendre()]
+
+    def basis(i: int, t: mpf) -> mpf:
+        return mpmath.fprod((t - n) / (nodes[i] - n) for j, n in enumerate(nodes) if j != i)
+
+    return [
+        x * sum(weight * basis(i, x * node) for node, weight in gauss_legendre())
+        for i in range(_RULE)
+    ]
+
+
 def cumulate(f: Callable[[mpf], Sequence[mpf]], count: int) -> list[tuple[mpf, ...]]:
     """Return the integrals of a vector-valued f from 0 to every node of [0, 1]."""
     totals = [tuple(mpf(0) for _ in f(mpf(1)))]
@@ -91,12 +108,23 @@ class Region:
     ) -> None:
         self._count = count
         self.point = functools.cache(point)
-        self._totals = cumulate(lambda u: integrand(u, self.point(u)), count)
+        self._integrand = lambda u: integrand(u, self.point(u))
+        self._totals = cumulate(self._integrand, count)
         self.end = self._totals[-1]
 
     def totals(self, u: mpf) -> tuple[mpf, ...]:
-        """Return both integrals at a node."""
-        return self._totals[int(mpmath.nint(u * self._count))]
+        """Return both integrals from 0 to u."""
+        position = u * self._count
+        node = int(mpmath.nint(position))
+        if abs(position - node) < mpf(10) ** -DIGITS:
+            return self._totals[node]
+        cell = int(position)
+        weights = partial_weights(position - cell)
+        parts = [
+            [weight / self._count * value for value in self._integrand((cell + x) / self._count)]
+            for weight, (x, _) in zip(weights, gauss_legendre(), strict=True)
+        ]
+        return tuple(map(sum, zip(self._totals[cell], *parts, strict=True)))
 
 
 class Tables:
@@ -196,10 +224,64 @@ class Tables:
         p, total = self.high.point(u), self.high.totals(u)[1]
         return total / self.mass, p.root / (3 * self.mass), p.root_slope / (9 * self.mass)
 
+    def locate(self, alpha: mpf) -> tuple[Region, str, mpf]:
+        """Return the region of an alpha, its name and the region's coordinate."""
+        if alpha <= 1:
+            return self.low, "low", mpmath.log1p(10 * alpha) / mpmath.log(11)
+        if alpha >= 3:
+            return self.high, "high", 3 / alpha
+        v = abs(alpha - 2) ** (mpf(1) / 4)
+        return (self.below, "below", v) if alpha < 2 else (self.above, "above", v)
+
+    def h_jet(self, alpha: float) -> Jet:
+        """Return H and its derivatives in alpha."""
+        region, name, u = self.locate(mpf(alpha))
+        p = region.point(u)
+        if name == "low":
+            return self.h_low(u)[0], p.ratio, p.ratio_slope
+        if name == "high":
+            e = 1 / mpf(alpha)
+            return self.h_high(u)[0], -(e**2) * p.ratio, e**4 * p.ratio_slope + 2 * e**3 * p.ratio
+        return self._h_near(region, -1 if name == "below" else 1, u), p.ratio, p.ratio_slope
+
+    def prior_jet(self, alpha: float) -> Jet:
+        """Return the mass on the side of alpha where 2 is not, pi and its derivative."""
+        region, name, u = self.locate(mpf(alpha))
+        p = region.point(u)
+        density, slope = p.root / self.mass, p.root_slope / self.mass
+        if name == "low":
+            return self.prior_low(u)[0], density, slope
+        if name == "high":
+            e = 1 / mpf(alpha)
+            return self.prior_high(u)[0], e**2 * density, -(e**4) * slope - 2 * e**3 * density
+        half = self.mass_below_two if name == "below" else self.mass - self.mass_below_two
+        return (half - self._mass_near(region, u)) / self.mass, density, slope
+
+
+def errors_of_h(tables: Tables) -> list[str]:
+    """Return the lines of the header that state the errors of H."""
+    # only now, as the table that it reads is new
+    from robust_dist._numerics.orthogonal_scale import log_ratio
+
+    computed = with_derivatives(log_ratio)
+    return error_lines(("H", "first", "second"), tables.h_jet, computed, CELLS)
+
+
+def errors_of_prior(tables: Tables) -> list[str]:
+    """Return the lines of the header that state the errors of the prior."""
+    from robust_dist._numerics.reference_prior import mass
+
+    def computed(alpha: Array) -> Sequence[Array]:
+        sides = mass(alpha)
+        _, density, slope = with_derivatives(lambda a: mass(a).below)(alpha)
+        return jnp.where(alpha < 2, sides.below, sides.above), density, slope
+
+    return error_lines(("mass", "density", "slope"), tables.prior_jet, computed, CELLS)
+
 
 def main() -> None:
     """Write both tables."""
-    argparse.ArgumentParser(description=__doc__, prog="shape").parse_args()
+    argparse.ArgumentParser(description=__doc__, prog="information_tables").parse_args()
     mpmath.mp.dps = DIGITS + 25
     tables = Tables()
     write_splines(
@@ -211,7 +293,8 @@ def main() -> None:
             "high": tables.h_high,
         },
         CELLS,
-        generator="shape",
+        lambda: errors_of_h(tables),
+        generator="information_tables",
     )
     write_splines(
         "reference_prior",
@@ -222,7 +305,8 @@ def main() -> None:
             "high": tables.prior_high,
         },
         CELLS,
-        generator="shape",
+        lambda: errors_of_prior(tables),
+        generator="information_tables",
         constants={
             "below_two": tables.mass_below_two / tables.mass,
             "above_two": 1 - tables.mass_below_two / tables.mass,
