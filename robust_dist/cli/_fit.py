@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> None:
     say = teller(options.quiet)
     say("loading JAX, NumPyro and ArviZ")
     from robust_dist import diagnostics
+    from robust_dist.diagnostics.row_statistics import one_walk
+    from robust_dist.regression.row_laws import with_design
 
     with problems_later():
         dt, comparison, priors = _fitted(options, data, formula)
@@ -55,14 +57,17 @@ def run(options: argparse.Namespace) -> None:
     add_origin(dt, data, options)
     with written(output, options.json) as results:
         results.files["posterior.nc"] = netcdf(dt)
-        table = diagnostics.outliers(dt)
-        problems = diagnostics.problems(dt)
-        warn(problems)
-        _draw(dt, results, table, comparison, problems, priors)
-        if options.json:
-            results.document = _document(dt, table, comparison, problems, priors)
-        else:
-            _print(dt, notes, table, comparison)
+        # the design that a fit of many rows does without, made once for all that follows
+        dt = with_design(dt)
+        with one_walk(dt):
+            table = diagnostics.outliers(dt)
+            problems = diagnostics.problems(dt)
+            warn(problems)
+            _draw(dt, results, table, comparison, problems, priors)
+            if options.json:
+                results.document = _document(dt, table, comparison, problems, priors)
+            else:
+                _print(dt, notes, table, comparison)
 
 
 def _fitted(
@@ -179,8 +184,10 @@ def _document(
     """Return what was found, for machines."""
     from robust_dist import diagnostics
     from robust_dist.cli._compare import comparison_document
+    from robust_dist.diagnostics.tails import tails_in_words
 
     far = outliers[outliers["outlier"]]
+    tails = diagnostics.tail_summary(dt)
     sizes = dt["posterior"].sizes
     return {
         "data": dt.attrs["data"],
@@ -197,8 +204,8 @@ def _document(
         "priors": priors.in_words(),
         "summary": diagnostics.summary(dt).to_dict(orient="index"),
         "divergences": diagnostics.divergences(dt),
-        "tails": diagnostics.tail_summary(dt).to_dict(orient="index"),
-        "tails_in_words": diagnostics.read_tails(dt),
+        "tails": tails.to_dict(orient="index"),
+        "tails_in_words": tails_in_words(dt, tails),
         "outliers": [
             {"row": row, **values}
             for row, values in far.drop(columns="outlier").to_dict(orient="index").items()

@@ -18,6 +18,7 @@ from robust_dist import diagnostics, plots
 from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable, printable_lines
 from robust_dist.diagnostics.sampling import summary_texts
+from robust_dist.diagnostics.tails import tails_in_words
 from robust_dist.regression import Comparison
 
 # of very many predictors the first stand for all
@@ -54,14 +55,14 @@ class Picture:
 
 def fit_pictures(dt: DataTree) -> dict[str, Picture]:
     """Return the pictures of a fit by name, those that the fit has."""
-    found = {}
+    pictures = {}
     if "alpha" in dt["posterior"].dataset:
         figure = _figure()
         plots.plot_alpha(dt, figure.add_subplot())
-        found["alpha"] = _picture(figure, "The posterior of alpha against its prior.")
+        pictures["alpha"] = _picture(figure, "The posterior of alpha against its prior.")
     figure = _figure()
     plots.plot_fit(dt, figure.add_subplot())
-    found["fit"] = _picture(figure, "The data and the fit, each row coloured by its weight.")
+    pictures["fit"] = _picture(figure, "The data and the fit, each row coloured by its weight.")
     for name, plot, caption in (
         (
             "weights",
@@ -76,7 +77,7 @@ def fit_pictures(dt: DataTree) -> dict[str, Picture]:
     ):
         figure = _figure()
         plot(dt, figure.add_subplot())
-        found[name] = _picture(figure, caption)
+        pictures[name] = _picture(figure, caption)
     slopes = [
         str(name) for name in dt["posterior"].dataset["coefficient"].values if name != "Intercept"
     ]
@@ -84,8 +85,8 @@ def fit_pictures(dt: DataTree) -> dict[str, Picture]:
         for name in slopes[:_PARTIAL]:
             figure = _figure()
             plots.plot_fit(dt, figure.add_subplot(), predictor=name)
-            found[f"partial {name}"] = _picture(figure, f"Partial residuals of {name}.")
-    return found
+            pictures[f"partial {name}"] = _picture(figure, f"Partial residuals of {name}.")
+    return pictures
 
 
 def fit_report(
@@ -135,7 +136,7 @@ def fit_report(
         else "",
         _section(
             "Tails",
-            _paragraph(diagnostics.read_tails(dt)),
+            _paragraph(tails_in_words(dt, tails)),
             _image(pictures["alpha"]) if "alpha" in pictures else "",
             _table(tails.map(_share)),
             _paragraph(

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
-from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.row_laws import parameters_in_blocks, samples
+from robust_dist.regression.row_laws import parameters_in_blocks
 
 # draws x rows in all; a fit of more rows is read at evenly spaced draws
 _TOTAL = 100_000_000
@@ -16,36 +15,32 @@ _FEWEST = 100
 Parameters = Mapping[str, np.ndarray]
 
 
+def thinned(posterior: Dataset, rows: int) -> Dataset:
+    """Return as many draws of a posterior as a walk over so many rows can take."""
+    most = max(_FEWEST, _TOTAL // rows)
+    step = -(-posterior.sizes["chain"] * posterior.sizes["draw"] // most)
+    return posterior.isel(draw=slice(None, None, step)) if step > 1 else posterior
+
+
 def over_rows(
-    dt: DataTree, statistic: Callable[[np.ndarray, Parameters], Mapping[str, np.ndarray]]
-) -> Dataset:
+    dt: DataTree, statistics: Callable[[np.ndarray, Parameters], Mapping[str, np.ndarray]]
+) -> dict[str, DataArray]:
     """Return statistics of each row, with the rows' names.
 
     Parameters
     ----------
     dt
         A fit of ``robust_dist.regression.Regression``.
-    statistic
-        Called with the responses of a block of rows and the parameters of their laws, each
+    statistics
+        Called with the positions of a block of rows and the parameters of their laws, each
         broadcastable against (samples, rows); returns arrays with one element per row.
     """
-    check_fit(dt)
     y = dt["observed_data"].dataset["y"]
-    dt = _thinned(dt, y.size)
     parts = [
-        statistic(y.values[rows], parameters)
+        statistics(rows, parameters)
         for rows, parameters in parameters_in_blocks(dt, np.arange(y.size))
     ]
-    return Dataset(
-        {
-            name: DataArray(np.concatenate([part[name] for part in parts]), y.coords, y.dims)
-            for name in parts[0]
-        }
-    )
-
-
-def _thinned(dt: DataTree, rows: int) -> DataTree:
-    """Return the fit with as many of its draws as a walk over its rows can take."""
-    most = max(_FEWEST, _TOTAL // rows)
-    step = -(-samples(dt) // most)
-    return dt.isel(draw=slice(None, None, step)) if step > 1 else dt
+    return {
+        name: DataArray(np.concatenate([part[name] for part in parts]), y.coords, y.dims, name)
+        for name in parts[0]
+    }

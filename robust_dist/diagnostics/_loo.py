@@ -8,26 +8,39 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.loo import FEWEST
 
+# draws x rows, of which more add time but little to a probability
+_NUMBERS = 4_000_000
+
 
 def log_likelihood(dt: DataTree) -> DataArray | None:
     """Return the rows' log-likelihood, without their names, if the fit holds enough draws of it."""
     if "log_likelihood" not in dt.children:
         return None
-    found = dt["log_likelihood"].dataset["y"]
+    density = dt["log_likelihood"].dataset["y"]
     # the fit of very many rows keeps fewer
-    if found.sizes["chain"] * found.sizes["draw"] < FEWEST:
+    if density.sizes["chain"] * density.sizes["draw"] < FEWEST:
         return None
     # several rows may have the same name, by which ArviZ would find them
-    return found.drop_vars("row", errors="ignore")
+    return density.drop_vars("row", errors="ignore")
+
+
+def density_to_weigh(dt: DataTree) -> DataArray | None:
+    """Return as many draws of the same as a probability needs."""
+    density = log_likelihood(dt)
+    if density is None:
+        return None
+    draws = density.sizes["chain"] * density.sizes["draw"]
+    step = max(1, min(draws // FEWEST, draws * density.sizes["row"] // _NUMBERS))
+    return density.isel(draw=slice(None, None, step))
 
 
 def pareto_k(dt: DataTree) -> np.ndarray | float:
     """Return the Pareto-k of leaving each row out, nan if that cannot be told."""
-    rows = log_likelihood(dt)
-    if rows is None:
+    density = log_likelihood(dt)
+    if density is None:
         return np.nan
     tree = DataTree.from_dict(
-        {"posterior": dt["posterior"].to_dataset(), "log_likelihood": rows.to_dataset(name="y")}
+        {"posterior": dt["posterior"].to_dataset(), "log_likelihood": density.to_dataset(name="y")}
     )
     with warnings.catch_warnings():
         # that some are high is what the column says
@@ -37,8 +50,8 @@ def pareto_k(dt: DataTree) -> np.ndarray | float:
 
 def pareto_k_together(dt: DataTree, rows: np.ndarray) -> float:
     """Return the Pareto-k of leaving rows out all at once, nan if that cannot be told."""
-    found = log_likelihood(dt)
-    if found is None:
+    density = log_likelihood(dt)
+    if density is None:
         return np.nan
-    _, k = found.isel(row=rows).sum("row").azstats.psislw()
+    _, k = density.isel(row=rows).sum("row").azstats.psislw()
     return float(k)

@@ -5,8 +5,8 @@ from xarray import DataArray, DataTree
 
 from robust_dist._words.names import listed
 from robust_dist._words.text import printable
-from robust_dist.diagnostics._centre import centre_and_spread
 from robust_dist.diagnostics._loo import pareto_k_together
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.row_laws import constants
 
@@ -39,16 +39,18 @@ def leverage(dt: DataTree) -> DataArray:
     Statistician 32 (1978), 17-22.
     """
     check_fit(dt)
+    return hat_values(dt, row_statistics(dt, "spread")["spread"])
+
+
+def hat_values(dt: DataTree, spread: DataArray) -> DataArray:
+    """Return the same, of rows whose robust sd is known."""
     constant = constants(dt)
     root = np.sqrt(constant["weights"].values) if "weights" in constant else 1.0
-    design = constant["x"].values * np.reshape(
-        root / centre_and_spread(dt)["spread"].values, (-1, 1)
-    )
+    design = constant["x"].values * np.reshape(root / spread.values, (-1, 1))
     # the columns' units must not decide what counts as zero
     size = np.abs(design).max(axis=0)
     q, _ = np.linalg.qr(design / size)
-    y = dt["observed_data"].dataset["y"]
-    return DataArray((q**2).sum(axis=1), coords=y.coords, dims=y.dims, name="leverage")
+    return spread.copy(data=(q**2).sum(axis=1)).rename("leverage")
 
 
 def leverage_problems(dt: DataTree) -> list[str]:

@@ -2,20 +2,13 @@
 
 import numpy as np
 from scipy import stats
-from scipy.special import logsumexp
 from xarray import DataArray, DataTree
 
-from robust_dist.diagnostics._loo import log_likelihood
-from robust_dist.diagnostics._noise import log_tails
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.diagnostics.tails import beyond, expected_and_observed, tail_summary
-from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.loo import FEWEST
-from robust_dist.regression.row_laws import parameters_in_blocks
 
 # data that follow their law are to be called a misfit at most once in 200 times
 _SMALL_P = 0.005
-# draws x rows, of which more add time but little to a probability
-_NUMBERS = 4_000_000
 
 
 def loo_pit(dt: DataTree) -> DataArray | None:
@@ -39,24 +32,7 @@ def loo_pit(dt: DataTree) -> DataArray | None:
         Of dimension ``row``; None for a fit with fewer than 400 draws of ``log_likelihood``. A fit
         of more than 4e6 draws times rows is read at evenly spaced draws.
     """
-    check_fit(dt)
-    density = log_likelihood(dt)
-    if density is None:
-        return None
-    y = dt["observed_data"].dataset["y"]
-    draws = density.sizes["chain"] * density.sizes["draw"]
-    step = max(1, min(draws // FEWEST, draws * y.size // _NUMBERS))
-    density = density.isel(draw=slice(None, None, step))
-    thinned = dt.copy()
-    thinned["posterior"] = DataTree(dt["posterior"].to_dataset().sel(draw=density["draw"]))
-    parts = []
-    for rows, parameters in parameters_in_blocks(thinned, np.arange(y.size)):
-        # of leaving a row out, of the density that it has
-        weights, _ = density.isel(row=rows).azstats.psislw()
-        weights = weights.transpose("chain", "draw", "row").values.reshape(-1, rows.size)
-        lower, _ = log_tails(dt, y.values[rows], parameters)
-        parts.append(np.exp(logsumexp(lower + weights, axis=0)))
-    return DataArray(np.minimum(np.concatenate(parts), 1.0), y.coords, y.dims, "loo_pit")
+    return row_statistics(dt, "loo_pit").get("loo_pit")
 
 
 def misfit_problems(dt: DataTree) -> list[str]:

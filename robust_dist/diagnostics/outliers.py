@@ -9,9 +9,8 @@ from robust_dist._words.names import listed
 from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable
 from robust_dist.diagnostics._loo import pareto_k
-from robust_dist.diagnostics.leverage import leverage
-from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
-from robust_dist.diagnostics.weights import observation_weights
+from robust_dist.diagnostics.leverage import hat_values
+from robust_dist.diagnostics.row_statistics import row_statistics
 
 # robust standard deviations beyond which a row is called an outlier
 _FAR = 3.0
@@ -39,18 +38,18 @@ def outliers(dt: DataTree) -> pd.DataFrame:
         * ``pareto_k``: of leaving it out, by ``arviz_stats.loo``; above 0.7 the posterior without
           it may lie elsewhere; nan for a fit with fewer than 400 draws of ``log_likelihood``.
     """
-    residual = standardized_residuals(dt)
+    rows = row_statistics(dt, "residual", "weight", "pit", "spread")
     table = pd.DataFrame(
         {
             "observed": dt["observed_data"].dataset["y"].values,
-            "residual": residual.values,
-            "weight": observation_weights(dt)["mean"].values,
-            "pit": pit_residuals(dt)["pit"].values,
-            "leverage": leverage(dt).values,
+            "residual": rows["residual"].values,
+            "weight": rows["weight"].values,
+            "pit": rows["pit"].values,
+            "leverage": hat_values(dt, rows["spread"]).values,
             "pareto_k": pareto_k(dt),
-            "outlier": np.abs(residual.values) > _FAR,
+            "outlier": np.abs(rows["residual"].values) > _FAR,
         },
-        index=pd.Index(residual["row"].values, name="row"),
+        index=pd.Index(rows["row"].values, name="row"),
     )
     return table.sort_values("residual", key=np.abs, ascending=False, kind="stable")
 

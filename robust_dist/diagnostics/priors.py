@@ -6,7 +6,7 @@ import numpy as np
 from xarray import DataTree
 
 from robust_dist._words.numbers import to_precision
-from robust_dist.diagnostics._centre import centre_and_spread
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.regression.coordinates import least_absolute
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.row_laws import constants
@@ -76,12 +76,12 @@ def _data_alone(dt: DataTree) -> _DataAlone:
     x = constant["x"].values
     rows, columns = x.shape
     beta = dt["posterior"].dataset["beta"].mean(("chain", "draw")).values
-    centre = centre_and_spread(dt)
-    unit = centre["spread"].values
+    laws = row_statistics(dt, "fitted", "spread")
+    unit = laws["spread"].values
     if "weights" in constant:
         unit = unit / np.sqrt(constant["weights"].values)
     # without offset and group-specific effects
-    response = dt["observed_data"].dataset["y"].values - (centre["fitted"].values - x @ beta)
+    response = dt["observed_data"].dataset["y"].values - (laws["fitted"].values - x @ beta)
     largest = np.abs(x).max(axis=0)
     size = np.where(largest > 0, largest, 1.0)
     basis, singular, turn = np.linalg.svd(x / size / unit[:, None], full_matrices=False)

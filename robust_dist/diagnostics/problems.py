@@ -5,6 +5,7 @@ from xarray import DataTree
 from robust_dist.diagnostics.leverage import leverage_problems
 from robust_dist.diagnostics.misfit import misfit_problems
 from robust_dist.diagnostics.priors import prior_problems
+from robust_dist.diagnostics.row_statistics import one_walk
 from robust_dist.diagnostics.sampling import sampling_problems
 
 
@@ -16,8 +17,9 @@ def problems(dt: DataTree) -> list[str]:
     dt
         A fit of ``robust_dist.regression.Regression``.
     """
-    return [
-        problem
-        for check in (sampling_problems, prior_problems, misfit_problems, leverage_problems)
-        for problem in check(dt)
-    ]
+    with one_walk(dt, "fitted", "spread", "residual", "loo_pit"):
+        return [
+            problem
+            for check in (sampling_problems, prior_problems, misfit_problems, leverage_problems)
+            for problem in check(dt)
+        ]

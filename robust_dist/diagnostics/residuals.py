@@ -1,11 +1,8 @@
 """Residuals: in units of the noise's spread, and through its cdf."""
 
-import numpy as np
-from scipy.special import logsumexp, ndtri_exp
 from xarray import DataArray, Dataset, DataTree
 
-from robust_dist.diagnostics._blocks import Parameters, over_rows
-from robust_dist.diagnostics._noise import log_tails, robust_sd
+from robust_dist.diagnostics.row_statistics import row_statistics
 
 
 def standardized_residuals(dt: DataTree) -> DataArray:
@@ -26,12 +23,7 @@ def standardized_residuals(dt: DataTree) -> DataArray:
     dt
         A fit of ``robust_dist.regression.Regression``.
     """
-
-    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        residual = (y - parameters["loc"]) / robust_sd(dt, parameters)
-        return {"residual": residual.mean(axis=0)}
-
-    return over_rows(dt, statistic)["residual"]
+    return row_statistics(dt, "residual")["residual"]
 
 
 def pit_residuals(dt: DataTree) -> Dataset:
@@ -56,13 +48,4 @@ def pit_residuals(dt: DataTree) -> Dataset:
     Dataset
         ``pit`` and ``quantile``, of dimension ``row``.
     """
-
-    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        # the arithmetic mean over the draws of either tail, taken on the log scale
-        lower, upper = (
-            logsumexp(tail, axis=0) - np.log(len(tail)) for tail in log_tails(dt, y, parameters)
-        )
-        quantile = np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper))
-        return {"pit": np.exp(lower), "quantile": quantile}
-
-    return over_rows(dt, statistic)
+    return row_statistics(dt, "pit", "quantile")

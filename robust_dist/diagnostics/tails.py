@@ -7,9 +7,8 @@ from xarray import DataTree
 
 from robust_dist.diagnostics._blocks import Parameters
 from robust_dist.diagnostics._noise import likelihood, log_tails, robust_sd
-from robust_dist.diagnostics.residuals import standardized_residuals
+from robust_dist.diagnostics.row_statistics import noise_parameters, row_statistics
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.row_laws import row_parameters
 
 # robust standard deviations of which a person asks
 _DISTANCES = (3, 5)
@@ -17,8 +16,6 @@ _DISTANCES = (3, 5)
 # and from 30 on is Normal for every practical purpose.
 _LANDMARKS = {"alpha": (1, 2), "nu": (2, 30)}
 _NAMES = {"normal": "Normal", "laplace": "Laplace", "cauchy": "Cauchy"}
-# of a law that differs from row to row, so many evenly spaced rows are read
-_ROWS = 500
 
 
 def tail_summary(dt: DataTree) -> pd.DataFrame:
@@ -45,7 +42,7 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
         Where a formula makes alpha differ from row to row, everything is averaged over the rows.
     """
     check_fit(dt)
-    parameters = _shapes(dt)
+    parameters = noise_parameters(dt)
     prior = _prior_shapes(dt, parameters)
     lines = {}
     for name, landmarks in _LANDMARKS.items():
@@ -57,7 +54,7 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
                 "posterior": np.mean(parameters[name] < value),
                 "prior": np.nan if prior is None else np.mean(prior[name] < value),
             }
-    far = np.abs(standardized_residuals(dt).values)
+    far = np.abs(row_statistics(dt, "residual")["residual"].values)
     for k in _DISTANCES:
         share = _beyond(dt, parameters, k).mean(axis=1)
         lower, upper = np.quantile(share, [0.025, 0.975])
@@ -84,7 +81,11 @@ def read_tails(dt: DataTree) -> str:
     dt
         A fit of ``robust_dist.regression.Regression``.
     """
-    table = tail_summary(dt)
+    return tails_in_words(dt, tail_summary(dt))
+
+
+def tails_in_words(dt: DataTree, table: pd.DataFrame) -> str:
+    """Return the same, of a fit whose ``tail_summary`` is known."""
     near, far = (expected_and_observed(dt, table, k) for k in _DISTANCES)
     normal = " and ".join(_percent(beyond(table, k, "normal")) for k in _DISTANCES)
     return f"{_read_shape(dt, table)}. The law expects {near}, and {far} (Normal noise: {normal})."
@@ -110,20 +111,8 @@ def expected_and_observed(dt: DataTree, table: pd.DataFrame, k: int) -> str:
     )
 
 
-def _shapes(dt: DataTree) -> Parameters:
-    """Return the parameters of the noise, of shape (samples, rows), or (samples, 1) if they can be.
-
-    The proportions do not depend on the scale, so one row stands for all unless alpha differs.
-    """
-    rows = dt["observed_data"].sizes["row"]
-    differ = "beta_alpha" in dt["posterior"].dataset
-    step = max(1, rows // _ROWS) if differ else rows
-    parameters = row_parameters(dt, slice(None, None, step))
-    return {name: value for name, value in parameters.items() if name != "loc"}
-
-
 def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
-    """Return the same under the prior, if the fit has its draws."""
+    """Return the parameters of the noise under the prior, if the fit has its draws."""
     if "prior" not in dt.children:
         return None
     prior = dt["prior"].dataset
@@ -164,7 +153,7 @@ def _read_shape(dt: DataTree, table: pd.DataFrame) -> str:
     if "alpha_fixed" in dt.attrs:
         return f"alpha is fixed at {float(dt.attrs['alpha_fixed']):g}"
     if "beta_alpha" in posterior:
-        alpha = _shapes(dt)["alpha"].mean(axis=0)
+        alpha = noise_parameters(dt)["alpha"].mean(axis=0)
         below = float(table["posterior"]["P(alpha < 1)"])
         return (
             f"alpha differs from row to row, from {alpha.min():.2f} to {alpha.max():.2f} "

@@ -1,10 +1,8 @@
 """How much each row counts."""
 
-import numpy as np
 from xarray import Dataset, DataTree
 
-from robust_dist.diagnostics._blocks import Parameters, over_rows
-from robust_dist.diagnostics._noise import irls_weight
+from robust_dist.diagnostics.row_statistics import row_statistics
 
 
 def observation_weights(dt: DataTree) -> Dataset:
@@ -39,10 +37,8 @@ def observation_weights(dt: DataTree) -> Dataset:
         ``mean``, ``lower`` and ``upper``, of dimension ``row``. A fit of more than 1e8 draws times
         rows is read at evenly spaced draws.
     """
-
-    def statistic(y: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
-        weights = irls_weight(dt, y, parameters)
-        lower, upper = np.quantile(weights, [0.025, 0.975], axis=0)
-        return {"mean": weights.mean(axis=0), "lower": lower, "upper": upper}
-
-    return over_rows(dt, statistic).assign_attrs(ci_prob=0.95, ci_kind="eti")
+    columns = {"mean": "weight", "lower": "weight_lower", "upper": "weight_upper"}
+    rows = row_statistics(dt, *columns.values())
+    return rows.rename({column: name for name, column in columns.items()}).assign_attrs(
+        ci_prob=0.95, ci_kind="eti"
+    )

@@ -9,8 +9,7 @@ from xarray import DataTree
 from robust_dist._arguments import whole_number
 from robust_dist._errors import InputError
 from robust_dist._words.names import nearest
-from robust_dist.diagnostics import observation_weights
-from robust_dist.diagnostics._centre import centre_and_spread
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.plots._style import (
     BLUE,
     GREY,
@@ -79,17 +78,17 @@ def plot_fit(
     ax = ax or new_axes()
     rows = _read_rows(dt)
     if predictor is not None:
-        at, y, fitted = _draw_partial(ax, dt, rows, names.index(predictor), alone=len(slopes) == 1)
+        x, y, fitted = _draw_partial(ax, dt, rows, names.index(predictor), alone=len(slopes) == 1)
     elif np.ptp(rows.fitted) == 0:
-        at, y, fitted = _draw_level(ax, dt, rows)
+        x, y, fitted = _draw_level(ax, dt, rows)
     else:
-        at, y, fitted = _draw_against_fitted(ax, dt, rows)
-    weights = observation_weights(dt)["mean"].values
-    add_weight_scale(ax, draw_rows(ax, at, y, weights))
+        x, y, fitted = _draw_against_fitted(ax, dt, rows)
+    add_weight_scale(ax, draw_rows(ax, x, y, rows.weights))
     ax.margins(0.08)  # room for the names
-    lowest = [row for row in np.argsort(weights, kind="stable")[:label] if weights[row] < 0.6]
+    order = np.argsort(rows.weights, kind="stable")
+    lowest = [row for row in order[:label] if rows.weights[row] < 0.6]
     name_points(
-        ax, [(str(rows.names[row]), at[row], y[row], y[row] > fitted[row]) for row in lowest]
+        ax, [(str(rows.names[row]), x[row], y[row], y[row] > fitted[row]) for row in lowest]
     )
     if lowest:
         ax.set_title("numbers: rows with the lowest weights", fontsize=9, loc="left")
@@ -98,12 +97,13 @@ def plot_fit(
 
 
 class _Rows(NamedTuple):
-    """What is drawn of each row: its name, response, and posterior means of loc and robust sd."""
+    """What is drawn of each row: name, response, posterior means of loc, robust sd and weight."""
 
     names: np.ndarray
     y: np.ndarray
     fitted: np.ndarray
     spread: np.ndarray
+    weights: np.ndarray
 
     @property
     def alike(self) -> bool:
@@ -112,9 +112,9 @@ class _Rows(NamedTuple):
 
 
 def _read_rows(dt: DataTree) -> _Rows:
-    found = centre_and_spread(dt)
     y = dt["observed_data"].dataset["y"]
-    return _Rows(y["row"].values, y.values, found["fitted"].values, found["spread"].values)
+    columns = row_statistics(dt, "fitted", "spread", "weight")
+    return _Rows(y["row"].values, y.values, *(column.values for column in columns.values()))
 
 
 def _coefficients(dt: DataTree) -> np.ndarray:
@@ -130,45 +130,45 @@ def _draw_partial(ax: Axes, dt: DataTree, rows: _Rows, column: int, alone: bool)
     """Draw the line of one predictor, the rest of the formula at its median."""
     name = as_label(dt["posterior"].dataset["coefficient"].values[column])
     response = as_label(dt.attrs["response"])
-    x = constants(dt)["x"].values
-    at = x[:, column]
-    middle = np.median(x, axis=0)
-    grid = np.linspace(at.min(), at.max(), 101)
+    design = constants(dt)["x"].values
+    x = design[:, column]
+    middle = np.median(design, axis=0)
+    grid = np.linspace(x.min(), x.max(), 101)
     beta = _coefficients(dt)
 
-    def line(places: np.ndarray) -> np.ndarray:
-        moved = np.tile(middle, (places.size, 1))
-        moved[:, column] = places
-        return moved
+    def line(values: np.ndarray) -> np.ndarray:
+        along = np.tile(middle, (values.size, 1))
+        along[:, column] = values
+        return along
 
     _draw_line(ax, grid, beta @ line(grid).T)
-    fitted = line(at) @ beta.mean(axis=0)
+    fitted = line(x) @ beta.mean(axis=0)
     y = fitted + (rows.y - rows.fitted)
     if rows.alike:
         centre = line(grid) @ beta.mean(axis=0)
         _draw_band(ax, grid, centre, np.full(grid.size, rows.spread[0]))
     elif "measurement_error" in dt["constant_data"].dataset:
-        _draw_bars(ax, at, y, rows.spread)
+        _draw_bars(ax, x, y, rows.spread)
     else:
-        order = np.argsort(at, kind="stable")
-        _draw_band(ax, at[order], fitted[order], rows.spread[order])
+        order = np.argsort(x, kind="stable")
+        _draw_band(ax, x[order], fitted[order], rows.spread[order])
     adjusted = not alone or not np.allclose(y, rows.y)
     ax.set(xlabel=name, ylabel=f"{response}, the rest at its median" if adjusted else response)
-    return at, y, fitted
+    return x, y, fitted
 
 
 def _draw_level(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
     """Draw the one level that all rows share, the rows in order."""
-    at = np.arange(1.0, rows.y.size + 1)
-    ends = at[[0, -1]]
+    x = np.arange(1.0, rows.y.size + 1)
+    ends = x[[0, -1]]
     level = _coefficients(dt)[:, :1] @ constants(dt)["x"].values[:1, :1]
     _draw_line(ax, ends, np.tile(level, (1, 2)))
     if rows.alike:
         _draw_band(ax, ends, rows.fitted[[0, -1]], rows.spread[[0, -1]])
     else:
-        _draw_bars(ax, at, rows.y, rows.spread)
+        _draw_bars(ax, x, rows.y, rows.spread)
     ax.set(xlabel="row", ylabel=as_label(dt.attrs["response"]))
-    return at, rows.y, rows.fitted
+    return x, rows.y, rows.fitted
 
 
 def _draw_against_fitted(ax: Axes, dt: DataTree, rows: _Rows) -> Points:
@@ -191,10 +191,10 @@ def _draw_line(ax: Axes, grid: np.ndarray, lines: np.ndarray) -> None:
     ax.plot(grid, lines.mean(axis=0), color=BLUE, linewidth=1.8, label="posterior mean")
 
 
-def _draw_band(ax: Axes, at: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> None:
+def _draw_band(ax: Axes, x: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> None:
     """Draw one robust sd to either side."""
     ax.fill_between(
-        at,
+        x,
         centre - spread,
         centre + spread,
         color=GREY,

@@ -6,7 +6,7 @@ from scipy import stats
 from xarray import DataTree
 
 from robust_dist._arguments import whole_number
-from robust_dist.diagnostics import observation_weights, pit_residuals
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.plots._style import BLUE, GREY, add_legend, draw_rows, name_points, new_axes
 
 
@@ -29,24 +29,26 @@ def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
     """
     label = whole_number("label", label, 0)
     ax = ax or new_axes()
-    quantile = pit_residuals(dt)["quantile"]
-    weights = observation_weights(dt)["mean"].values
-    order = np.argsort(quantile.values, kind="stable")
+    statistics = row_statistics(dt, "quantile", "weight")
+    order = np.argsort(statistics["quantile"].values, kind="stable")
+    rows = statistics.isel(row=order)
     n = order.size
     rank = np.arange(1, n + 1)
     expected = stats.norm.ppf((rank - 0.5) / n)
     # the k-th smallest of n uniform numbers is Beta(k, n - k + 1)
     low, high = (stats.norm.ppf(stats.beta.ppf(q, rank, n - rank + 1)) for q in (0.025, 0.975))
-    found = quantile.values[order]
+    quantile = rows["quantile"].values
     ax.fill_between(expected, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95% band")
     ends = [expected[0], expected[-1]]
     ax.plot(ends, ends, color=GREY, linestyle="--", linewidth=1.2, label="the law as fitted")
-    draw_rows(ax, expected, found, weights[order])
+    draw_rows(ax, expected, quantile, rows["weight"].values)
     ax.margins(0.08)
-    outside = np.flatnonzero((found < low) | (found > high))
+    outside = np.flatnonzero((quantile < low) | (quantile > high))
     named = [k for k in outside if k < label or k >= n - label]
-    rows = quantile["row"].values[order]
-    name_points(ax, [(str(rows[k]), expected[k], found[k], found[k] > expected[k]) for k in named])
+    names = rows["row"].values
+    name_points(
+        ax, [(str(names[k]), expected[k], quantile[k], quantile[k] > expected[k]) for k in named]
+    )
     ax.set(
         xlabel="expected Normal quantile of the rank",
         ylabel="Normal quantile of the row's probability",

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from xarray import DataTree
 
 from robust_dist._arguments import whole_number
-from robust_dist.diagnostics import observation_weights, standardized_residuals
+from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.plots._style import GREY, draw_rows, name_points, new_axes
 
 # more intervals than this are a smear
@@ -26,20 +26,19 @@ def plot_weights(dt: DataTree, ax: Axes | None = None, label: int = 5) -> Axes:
     """
     label = whole_number("label", label, 0)
     ax = ax or new_axes()
-    residual = standardized_residuals(dt)
-    weights = observation_weights(dt)
-    mean = weights["mean"].values
+    rows = row_statistics(dt, "residual", "weight", "weight_lower", "weight_upper")
+    residual, weight = rows["residual"].values, rows["weight"].values
     if residual.size <= _INTERVALS:
         ax.vlines(
-            residual.values,
-            weights["lower"].values,
-            weights["upper"].values,
+            residual,
+            rows["weight_lower"].values,
+            rows["weight_upper"].values,
             color=GREY,
             linewidth=0.8,
             alpha=0.6,
             label="95% interval",
         )
-    draw_rows(ax, residual.values, mean, mean)
+    draw_rows(ax, residual, weight, weight)
     widest = max(3.5, 1.15 * float(np.abs(residual).max()))
     ax.set(
         xlabel="residual / robust sd (posterior mean)",
@@ -49,12 +48,9 @@ def plot_weights(dt: DataTree, ax: Axes | None = None, label: int = 5) -> Axes:
     )
     ax.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     ax.grid(color="0.92", zorder=0)
-    z, names = residual.values, residual["row"].values
-    far = [row for row in np.argsort(-np.abs(z), kind="stable")[:label] if abs(z[row]) > 1]
-    name_points(
-        ax,
-        [(str(names[row]), z[row], mean[row], True) for row in far],
-    )
+    names, order = rows["row"].values, np.argsort(-np.abs(residual), kind="stable")
+    far = [row for row in order[:label] if abs(residual[row]) > 1]
+    name_points(ax, [(str(names[row]), residual[row], weight[row], True) for row in far])
     if far:
         ax.set_title("numbers: rows farthest off the fit", fontsize=9, loc="left")
     return ax

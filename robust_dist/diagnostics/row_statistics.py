@@ -1,0 +1,226 @@
+"""What the law of each row says of it, over all draws: one walk for all who ask.
+
+To evaluate the laws of all rows at every draw is most of what diagnostics and pictures cost. So
+whoever needs several columns asks for them together, and ``one_walk`` lends them to all functions
+that are called inside of it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp, ndtri_exp
+from xarray import DataArray, Dataset, DataTree
+
+from robust_dist.diagnostics._blocks import Parameters, over_rows, thinned
+from robust_dist.diagnostics._loo import density_to_weigh
+from robust_dist.diagnostics._noise import irls_weight, log_tails, robust_sd
+from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.row_laws import row_parameters
+
+# of noise whose tails differ from row to row, so many evenly spaced rows are read
+_SPACED = 500
+
+
+class _Block(NamedTuple):
+    """A block of rows, and the laws of their responses at the draws that are read."""
+
+    dt: DataTree
+    y: np.ndarray
+    parameters: Parameters
+    density: DataArray | None
+    """the rows' log-likelihood, at draws that are among those"""
+
+
+def _of_residuals(block: _Block) -> dict[str, np.ndarray]:
+    """Return where the law lies, how wide it is, and how far off the response is."""
+    loc = block.parameters["loc"]
+    spread = robust_sd(block.dt, block.parameters)
+    return {
+        "fitted": loc.mean(axis=0),
+        "spread": np.broadcast_to(spread, loc.shape).mean(axis=0),
+        "residual": ((block.y - loc) / spread).mean(axis=0),
+    }
+
+
+def _of_weights(block: _Block) -> dict[str, np.ndarray]:
+    """Return how much the row counts."""
+    weights = irls_weight(block.dt, block.y, block.parameters)
+    lower, upper = np.quantile(weights, [0.025, 0.975], axis=0)
+    return {"weight": weights.mean(axis=0), "weight_lower": lower, "weight_upper": upper}
+
+
+def _of_tails(block: _Block) -> dict[str, np.ndarray]:
+    """Return the response's probability integral transform, also without the row itself."""
+    tails = log_tails(block.dt, block.y, block.parameters)
+    # the arithmetic mean over the draws of either tail, taken on the log scale
+    lower, upper = (logsumexp(tail, axis=0) - np.log(len(tail)) for tail in tails)
+    columns = {
+        "pit": np.exp(lower),
+        # of the smaller tail, which tells rows apart whose probability rounds to 0 or 1
+        "quantile": np.where(lower < upper, ndtri_exp(lower), -ndtri_exp(upper)),
+    }
+    if block.density is not None:
+        # of leaving a row out, of the density that it has
+        weights, _ = block.density.azstats.psislw()
+        known = block.dt["posterior"].dataset.get_index("draw")
+        draws = known.get_indexer(block.density.get_index("draw"))
+        weights = weights.transpose("chain", "draw", "row").values
+        tail = tails[0].reshape(len(weights), -1, block.y.size)[:, draws]
+        columns["loo_pit"] = np.minimum(np.exp(logsumexp(tail + weights, axis=(0, 1))), 1.0)
+    return columns
+
+
+_COLUMNS: Mapping[tuple[str, ...], Callable[[_Block], dict[str, np.ndarray]]] = {
+    ("fitted", "spread", "residual"): _of_residuals,
+    ("weight", "weight_lower", "weight_upper"): _of_weights,
+    ("pit", "quantile", "loo_pit"): _of_tails,
+}
+
+
+class _Walk(NamedTuple):
+    """What is known of the rows of a fit."""
+
+    dt: DataTree
+    columns: dict[str, DataArray]
+    noise: dict[str, np.ndarray]
+    """``noise_parameters``, or empty"""
+
+
+_lent: ContextVar[_Walk | None] = ContextVar("lent", default=None)
+
+
+@contextmanager
+def one_walk(dt: DataTree, *columns: str) -> Iterator[None]:
+    """Walk over the rows now, for all functions that are called with this very tree in the block.
+
+    Nothing is kept beyond the block, nor looked up for another tree, be it a copy: a tree may
+    change at any time, and no cache could tell. Inside the block it must not; so the block is to
+    hold calls of this package alone.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    columns
+        Those of ``row_statistics`` that will be asked for; all of them by default.
+    """
+    if _walk_of(dt) is not None:
+        yield
+        return
+    walk = _Walk(dt, {}, {})
+    _add(walk, columns or [name for group in _COLUMNS for name in group])
+    token = _lent.set(walk)
+    try:
+        yield
+    finally:
+        _lent.reset(token)
+
+
+def row_statistics(dt: DataTree, *columns: str) -> Dataset:
+    """Return columns of what the posterior says of each row, with the rows' names.
+
+    Parameters
+    ----------
+    dt
+        A fit of ``robust_dist.regression.Regression``.
+    columns
+        What is needed of:
+
+        * ``fitted``, ``spread``: posterior means of the row's location and robust sd;
+        * ``residual``: of its residual in robust sd (``standardized_residuals``);
+        * ``weight``, ``weight_lower``, ``weight_upper``: of ``observation_weights``;
+        * ``pit``, ``quantile``: of ``pit_residuals``;
+        * ``loo_pit``: only if the fit holds enough draws of ``log_likelihood``.
+
+    Returns
+    -------
+    Dataset
+        Of dimension ``row``. A fit of more than 1e8 draws times rows is read at evenly spaced
+        draws.
+    """
+    walk = _walk_of(dt) or _Walk(dt, {}, {})
+    _add(walk, [name for name in columns if name not in walk.columns])
+    return Dataset({name: walk.columns[name] for name in columns if name in walk.columns})
+
+
+def noise_parameters(dt: DataTree) -> Parameters:
+    """Return the parameters of the noise, of shape (samples, rows), without their location.
+
+    The rows are evenly spaced ones; a single one if the tails do not differ from row to row, since
+    proportions in the tails do not depend on the scale.
+    """
+    walk = _walk_of(dt)
+    if walk is not None and walk.noise:
+        return walk.noise
+    parameters = row_parameters(dt, slice(None, None, _spacing(dt)))
+    return {name: value for name, value in parameters.items() if name != "loc"}
+
+
+def _walk_of(dt: DataTree) -> _Walk | None:
+    """Return what has been lent of this very tree."""
+    walk = _lent.get()
+    return walk if walk is not None and walk.dt is dt else None
+
+
+def _add(walk: _Walk, columns: Collection[str]) -> None:
+    """Add columns to what is known of the rows; ``loo_pit`` if it can be told."""
+    if not columns:
+        return
+    dt = walk.dt
+    check_fit(dt)
+    whole = dt["posterior"].to_dataset()
+    others = [name for name in columns if name != "loo_pit"]
+    density = density_to_weigh(dt) if "loo_pit" in columns else None
+    if density is None:
+        if others:
+            _read(walk, others, thinned(whole, dt["observed_data"].sizes["row"]))
+        return
+    posterior = thinned(whole, density.sizes["row"])
+    # one walk serves both, unless the draws that are read are thinned to others
+    together = density["draw"].isin(posterior["draw"]).all()
+    if others and together:
+        _read(walk, columns, posterior, density)
+    else:
+        _add(walk, others)
+        _read(walk, ["loo_pit"], whole.sel(draw=density["draw"]), density)
+
+
+def _read(
+    walk: _Walk, columns: Collection[str], posterior: Dataset, density: DataArray | None = None
+) -> None:
+    """Add columns, and the parameters of the noise, of these draws of the posterior."""
+    y = walk.dt["observed_data"].dataset["y"]
+    tree = walk.dt.copy()
+    tree["posterior"] = DataTree(posterior)
+    groups = [group for names, group in _COLUMNS.items() if not {*names}.isdisjoint(columns)]
+    spacing = _spacing(tree)
+    noise: list[dict[str, np.ndarray]] = []
+
+    def statistics(rows: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
+        spaced = rows % spacing == 0
+        noise.append(
+            {
+                name: np.broadcast_to(value, (len(value), rows.size))[:, spaced]
+                for name, value in parameters.items()
+                if name != "loc"
+            }
+        )
+        kept = None if density is None else density.isel(row=rows)
+        block = _Block(tree, y.values[rows], parameters, kept)
+        values = {name: value for group in groups for name, value in group(block).items()}
+        return {name: values[name] for name in columns}
+
+    walk.columns.update(over_rows(tree, statistics))
+    if posterior.sizes["draw"] == walk.dt["posterior"].sizes["draw"]:
+        walk.noise.update(
+            {name: np.concatenate([part[name] for part in noise], axis=1) for name in noise[0]}
+        )
+
+
+def _spacing(dt: DataTree) -> int:
+    """Return of how many rows one is read for its noise."""
+    rows = dt["observed_data"].sizes["row"]
+    return max(1, rows // _SPACED) if "beta_alpha" in dt["posterior"].dataset else rows
