@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust_dist._words.text import printable
 from robust_dist.cli._folder import find_output
+from robust_dist.cli._likelihoods import COMPARED
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._results import netcdf, written
 from robust_dist.cli._session import (
@@ -26,14 +27,12 @@ from robust_dist.cli._session import (
 if TYPE_CHECKING:
     from robust_dist.regression import Comparison
 
-_DEFAULT = ("general_robust", "student_t", "normal")
-
 
 def run(options: argparse.Namespace) -> None:
     """Compare, write and print."""
     check_memory()
     data, formula = find_data(options)
-    likelihoods = list(dict.fromkeys(options.likelihood or _DEFAULT))
+    likelihoods = list(dict.fromkeys(options.likelihood or COMPARED))
     posteriors = {name: f"posterior-{name}.nc" for name in likelihoods}
     names = ["comparison.png", "report.html", *posteriors.values()]
     output = find_output(options.out, f"compare-{Path(options.data).stem}", options.force, names)

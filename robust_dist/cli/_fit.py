@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robust_dist._errors import InputError
 from robust_dist._words.text import printable
 from robust_dist.cli._folder import find_output
+from robust_dist.cli._likelihoods import LIKELIHOODS
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._priors import read_priors
 from robust_dist.cli._results import Results, netcdf, written
@@ -115,7 +116,7 @@ def _heading(dt: "DataTree") -> str:
     parts = [f"{rows} rows"]
     if "dropped" in dt.attrs:
         parts.append(f"{dt.attrs['dropped']} left out")
-    if dt.attrs["likelihood"] != "general_robust":
+    if dt.attrs["likelihood"] != LIKELIHOODS[0]:
         parts.append(str(dt.attrs["likelihood"]))
     method = dt.attrs["method"]
     drawn = f"{chains} chains of {draws}" if method == "nuts" else f"{chains * draws}"

@@ -8,18 +8,10 @@ from typing import NoReturn
 
 from robust_dist._errors import InputError
 from robust_dist.cli import _compare, _datasets, _fit, _plot
+from robust_dist.cli._likelihoods import LIKELIHOODS
 from robust_dist.cli._read_numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
-# as in robust_dist.regression, which takes a second to import
-LIKELIHOODS = (
-    "general_robust",
-    "student_t",
-    "normal",
-    "laplace",
-    "cauchy",
-    "asymmetric_general_robust",
-)
 METHODS = ("nuts", "svi", "laplace", "map")
 _METHOD = "(default nuts; svi for very many rows)"
 
@@ -28,7 +20,7 @@ _FIT = """examples:
   robust-dist fit my.csv --formula "y ~ x1 + `name with blanks`" --out results
   robust-dist fit hogg2010 --measurement-error sigma_y --prior sigma=1
   robust-dist fit my.csv --formula "y ~ x + (1 | group)" --sigma-formula "~ x"
-  robust-dist fit my.csv --formula "y ~ x" --likelihood student_t --compare normal
+  robust-dist fit my.csv --formula "y ~ x" --likelihood {1} --compare {2}
   robust-dist fit my.csv --formula "y ~ x" --prior "alpha=Beta(2, 2)" --json
   robust-dist fit stackloss --prior "air_flow=Normal(0, 1)" --prior "beta=Normal(0, 5)"
 
@@ -36,11 +28,11 @@ _FIT = """examples:
 A prior is a distribution of NumPyro with its numbers, or a number, which fixes the parameter. It is
 given by the name of a coefficient as the output prints it, such as "kind[b]", or of a parameter:
 alpha, sigma, or beta for all slopes.
-"""
+""".format(*LIKELIHOODS)
 _COMPARE = """examples:
   robust-dist compare stackloss
-  robust-dist compare my.csv --formula "y ~ x" --likelihood general_robust --likelihood laplace
-"""
+  robust-dist compare my.csv --formula "y ~ x" --likelihood {0} --likelihood {3}
+""".format(*LIKELIHOODS)
 _PLOT = """examples:
   robust-dist plot results/posterior.nc
   robust-dist plot results/posterior.nc --kind fit --predictor x1 --out x1.svg

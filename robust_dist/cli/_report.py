@@ -19,6 +19,7 @@ from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable, printable_lines
 from robust_dist.diagnostics.sampling import summary_texts
 from robust_dist.diagnostics.tails import tails_in_words
+from robust_dist.plots.alpha import drawn_shape
 from robust_dist.regression import Comparison
 
 # of very many predictors the first stand for all
@@ -56,10 +57,11 @@ class Picture:
 def fit_pictures(dt: DataTree) -> dict[str, Picture]:
     """Return the pictures of a fit by name, those that the fit has."""
     pictures = {}
-    if "alpha" in dt["posterior"].dataset:
+    shape = drawn_shape(dt)
+    if shape is not None:
         figure = _figure()
         plots.plot_alpha(dt, figure.add_subplot())
-        pictures["alpha"] = _picture(figure, "The posterior of alpha against its prior.")
+        pictures["alpha"] = _picture(figure, f"The posterior of {shape.name} against its prior.")
     figure = _figure()
     plots.plot_fit(dt, figure.add_subplot())
     pictures["fit"] = _picture(figure, "The data and the fit, each row coloured by its weight.")

@@ -9,6 +9,7 @@ from robust_dist._words.numbers import to_precision
 from robust_dist.diagnostics.row_statistics import row_statistics
 from robust_dist.regression.coordinates import least_absolute
 from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.likelihoods import likelihood_of
 from robust_dist.regression.row_laws import constants
 
 # fewer draws of a prior do not reach into its tails
@@ -52,8 +53,8 @@ def prior_problems(dt: DataTree) -> list[str]:
                 data.low[number],
                 data.high[number],
             )
-    for name in ("sigma", "scale", "scale_left", "scale_right"):
-        if name in prior and not (name == "scale" and "sigma" in prior):  # which follows from it
+    for name in likelihood_of(dt).scales:
+        if name in prior:
             fitted = posterior[name].values
             low, high = fitted.mean() * np.asarray(data.ratio)
             problems += _contradiction(name, prior[name].values, fitted, low, high)

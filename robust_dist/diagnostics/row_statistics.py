@@ -16,8 +16,9 @@ from xarray import DataArray, Dataset, DataTree
 
 from robust_dist.diagnostics._blocks import Parameters, over_rows, thinned
 from robust_dist.diagnostics._loo import density_to_weigh
-from robust_dist.diagnostics._noise import irls_weight, log_tails, robust_sd
+from robust_dist.diagnostics._noise import differs, irls_weight, log_tails, robust_sd
 from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.likelihoods import likelihood_of
 from robust_dist.regression.row_laws import row_parameters
 
 # of noise whose tails differ from row to row, so many evenly spaced rows are read
@@ -223,4 +224,5 @@ def _read(
 def _spacing(dt: DataTree) -> int:
     """Return of how many rows one is read for its noise."""
     rows = dt["observed_data"].sizes["row"]
-    return max(1, rows // _SPACED) if "beta_alpha" in dt["posterior"].dataset else rows
+    differ = any(differs(dt, shape) for shape in likelihood_of(dt).shapes)
+    return max(1, rows // _SPACED) if differ else rows

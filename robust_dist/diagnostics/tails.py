@@ -6,16 +6,13 @@ from scipy import stats
 from xarray import DataTree
 
 from robust_dist.diagnostics._blocks import Parameters
-from robust_dist.diagnostics._noise import likelihood, log_tails, robust_sd
+from robust_dist.diagnostics._noise import differs, log_tails, robust_sd
 from robust_dist.diagnostics.row_statistics import noise_parameters, row_statistics
 from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.likelihoods import Shape, likelihood_of
 
 # robust standard deviations of which a person asks
 _DISTANCES = (3, 5)
-# Below alpha = 1 a far row's pull falls again, 2 is Normal. Student's t has no variance below 2,
-# and from 30 on is Normal for every practical purpose.
-_LANDMARKS = {"alpha": (1, 2), "nu": (2, 30)}
-_NAMES = {"normal": "Normal", "laplace": "Laplace", "cauchy": "Cauchy"}
 
 
 def tail_summary(dt: DataTree) -> pd.DataFrame:
@@ -45,14 +42,15 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
     parameters = noise_parameters(dt)
     prior = _prior_shapes(dt, parameters)
     lines = {}
-    for name, landmarks in _LANDMARKS.items():
+    for shape in likelihood_of(dt).shapes:
+        draws = parameters[shape.name]
         # fixed, at infinity maybe, whose range is no number
-        if name not in parameters or parameters[name].min() == parameters[name].max():
+        if draws.min() == draws.max():
             continue
-        for value in landmarks:
-            lines[f"P({name} < {value})"] = {
-                "posterior": np.mean(parameters[name] < value),
-                "prior": np.nan if prior is None else np.mean(prior[name] < value),
+        for value in shape.landmarks:
+            lines[_below_line(shape.name, value)] = {
+                "posterior": np.mean(draws < value),
+                "prior": np.nan if prior is None else np.mean(prior[shape.name] < value),
             }
     far = np.abs(row_statistics(dt, "residual")["residual"].values)
     for k in _DISTANCES:
@@ -88,7 +86,12 @@ def tails_in_words(dt: DataTree, table: pd.DataFrame) -> str:
     """Return the same, of a fit whose ``tail_summary`` is known."""
     near, far = (expected_and_observed(dt, table, k) for k in _DISTANCES)
     normal = " and ".join(_percent(beyond(table, k, "normal")) for k in _DISTANCES)
-    return f"{_read_shape(dt, table)}. The law expects {near}, and {far} (Normal noise: {normal})."
+    return f"{_read_shapes(dt, table)}. The law expects {near}, and {far} (Normal noise: {normal})."
+
+
+def _below_line(name: str, value: float) -> str:
+    """Return the name of the line about a shape below a landmark."""
+    return f"P({name} < {value})"
 
 
 def _beyond_line(k: int) -> str:
@@ -116,11 +119,13 @@ def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
     if "prior" not in dt.children:
         return None
     prior = dt["prior"].dataset
-    needed = [name for name in parameters if name != "scale"]
-    if any(name not in prior for name in needed):
+    scales = likelihood_of(dt).law_scales
+    # of several scales their ratios matter, of one nothing does
+    unit = {scales[0]: np.ones((1, 1))} if len(scales) == 1 else {}
+    needed = parameters.keys() - unit.keys()
+    if not needed <= {*prior.data_vars}:
         return None
-    draws = {name: prior[name].values.reshape(-1, 1) for name in needed}
-    return {**draws, "scale": np.ones((1, 1))} if "scale" in parameters else draws
+    return {name: prior[name].values.reshape(-1, 1) for name in needed} | unit
 
 
 def _beyond(dt: DataTree, parameters: Parameters, k: float) -> np.ndarray:
@@ -140,67 +145,31 @@ def _percent(share: float) -> str:
     return f"{percent:.2g}%" if percent >= 0.01 or percent == 0 else "less than 0.01%"
 
 
-def _read_shape(dt: DataTree, table: pd.DataFrame) -> str:
-    """Return what is known of the shape, without a full stop."""
-    law = likelihood(dt)
-    posterior = dt["posterior"].dataset
-    if law in _NAMES:
-        return f"the tails are {_NAMES[law]} by assumption"
-    if law == "student_t":
-        nu = posterior["nu"].values.ravel()
-        low, high = np.quantile(nu, [0.025, 0.975])
-        return f"nu is {nu.mean():.2g} (95% interval {low:.2g} to {high:.2g})"
-    if "alpha_fixed" in dt.attrs:
-        return f"alpha is fixed at {float(dt.attrs['alpha_fixed']):g}"
-    if "beta_alpha" in posterior:
-        alpha = noise_parameters(dt)["alpha"].mean(axis=0)
-        below = float(table["posterior"]["P(alpha < 1)"])
+def _read_shapes(dt: DataTree, table: pd.DataFrame) -> str:
+    """Return what is known of the shapes, without a full stop."""
+    likelihood = likelihood_of(dt)
+    if not likelihood.shapes:
+        return f"the tails are {likelihood.title} by assumption"
+    return "; ".join(_read_shape(dt, table, shape) for shape in likelihood.shapes)
+
+
+def _read_shape(dt: DataTree, table: pd.DataFrame, shape: Shape) -> str:
+    """Return what is known of one shape."""
+    name = shape.name
+    if f"{name}_fixed" in dt.attrs:
+        return f"{name} is fixed at {float(dt.attrs[f'{name}_fixed']):g}"
+    if differs(dt, shape):
+        mean = noise_parameters(dt)[name].mean(axis=0)
+        line = _below_line(name, shape.landmarks[0])
         return (
-            f"alpha differs from row to row, from {alpha.min():.2f} to {alpha.max():.2f} "
-            f"(posterior means); P(alpha < 1) is {below:.2f} on average"
+            f"{name} differs from row to row, from {mean.min():.2f} to {mean.max():.2f} "
+            f"(posterior means); {line} is {float(table['posterior'][line]):.2f} on average"
         )
-    return _read_alpha(dt)
-
-
-def _read_alpha(dt: DataTree) -> str:
-    """Return what the posterior of an alpha that all rows share says."""
-    alpha = dt["posterior"].dataset["alpha"].values.ravel()
-    low, high = np.quantile(alpha, [0.025, 0.975])
-    below = float(np.mean(alpha < 1))
-    figures = (
-        f"alpha is {alpha.mean():.2f} (95% interval {low:.2f} to {high:.2f}), "
-        f"P(alpha < 1) = {below:.2f}"
+    draws, prior = (
+        dt[group].dataset[name].values.ravel()
+        if group in dt.children and name in dt[group].dataset
+        else None
+        for group in ("posterior", "prior")
     )
-    n = dt["observed_data"].dataset["y"].size
-    if _says_little(dt, alpha):
-        verdict = (
-            f"{n} rows cannot tell heavy tails from Normal ones: "
-            "the posterior of alpha is nearly as wide as its prior"
-        )
-    elif high < 1:
-        verdict = (
-            "the tails are heavy, between Cauchy (0) and hyperbolic (1): "
-            "outlying rows count for little"
-        )
-    elif low > 2:
-        verdict = "the tails are lighter than Normal (2)"
-    elif low > 1:
-        verdict = (
-            "the tails are lighter than hyperbolic (1) and nearer to Normal (2): "
-            "no row is set aside"
-        )
-    else:
-        side = "heavier than hyperbolic (1), towards Cauchy (0)"
-        other = "lighter than hyperbolic (1), towards Normal (2)"
-        likely, unlikely = (side, other) if below > 0.5 else (other, side)
-        sure = "probably" if max(below, 1 - below) > 0.8 else "perhaps"
-        verdict = f"the tails are {sure} {likely}, but {n} rows do not rule out {unlikely}"
-    return f"{figures}: {verdict}"
-
-
-def _says_little(dt: DataTree, alpha: np.ndarray) -> bool:
-    """Whether so much of the prior's spread is left that the data have hardly spoken."""
-    if "prior" not in dt.children or "alpha" not in dt["prior"].dataset:
-        return False
-    prior = dt["prior"].dataset["alpha"].values.ravel()
-    return bool(alpha.std() > 0.85 * prior.std())
+    assert draws is not None
+    return shape.read(draws, prior, dt["observed_data"].dataset["y"].size)

@@ -14,10 +14,10 @@ from robust_dist._errors import InputError
 from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.likelihoods import find_likelihood
+from robust_dist.regression.likelihoods import NAMES, find_likelihood
 from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out
 
-DEFAULT = ("general_robust", "student_t", "normal")
+DEFAULT = NAMES[:3]
 # importance sampling smooths a tail of at least five draws
 _FEWEST = 25
 METHODS = ("nuts", "svi", "laplace")

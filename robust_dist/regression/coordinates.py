@@ -24,6 +24,7 @@ import numpy as np
 from robust_dist._errors import InputError
 from robust_dist.regression.design.design import BLOCK, Columns, Design, GroupTerm
 from robust_dist.regression.design.span import constant, make_basis
+from robust_dist.regression.likelihoods import FORMULAS
 
 LOG_SD = float(np.log(1.4826))
 """the logarithm of a Normal's sd over its median absolute residual"""
@@ -122,8 +123,13 @@ class Standardization(Axes):
     @property
     def predictors(self) -> dict[str, Axes]:
         """The coordinates of each linear predictor, by the name of its coefficients."""
-        parts = {"beta": self, "beta_alpha": self.alpha, "beta_sigma": self.sigma}
-        return {name: axes for name, axes in parts.items() if axes is not None}
+        return {"beta": self} | {f"beta_{n}": axes for n, axes in self.distributional.items()}
+
+    @property
+    def distributional(self) -> dict[str, Axes]:
+        """The coordinates besides those of the location, by the name of their formula."""
+        coordinates = {name: getattr(self, name) for name in FORMULAS}
+        return {name: axes for name, axes in coordinates.items() if axes is not None}
 
     @property
     def log_scale(self) -> float:
@@ -282,12 +288,12 @@ def _without_groups(
     within = residuals.copy()
     effects = [np.zeros((len(term.effects), len(term.levels))) for term in groups]
     for _ in range(5 if groups else 0):
-        for term, found in zip(groups, effects, strict=True):
+        for term, effect in zip(groups, effects, strict=True):
             for column, x in enumerate(term.x.T):
                 ratios = pd.Series(within / np.where(x == 0, np.nan, x))
                 medians = ratios.groupby(term.index).median()
                 step = medians.reindex(range(len(term.levels))).fillna(0.0).to_numpy()
-                found[column] += step
+                effect[column] += step
                 within = within - x * step[term.index]
     return within, effects
 

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from xarray import DataTree
 
-from robust_dist import scale_from_orthogonal
 from robust_dist.regression.coordinates import Axes, Standardization
 from robust_dist.regression.design.design import Columns, Design, GroupTerm
-from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.likelihoods import FORMULAS, LIKELIHOODS, Likelihood
 from robust_dist.regression.model import uncentered
 from robust_dist.regression.posterior.pointwise import MANY, Following, numbers
 from robust_dist.regression.priors import Priors, joined
@@ -30,9 +29,9 @@ _STATISTICS = {
 
 # no group's dimension may be called as a variable or another dimension
 _TAKEN = {
-    *("chain", "draw", "row", "coefficient", "coefficient_alpha", "coefficient_sigma"),
-    *("beta", "beta_alpha", "beta_sigma", "alpha", "sigma", "scale", "nu"),
-    *("scale_left", "scale_right", "x", "x_alpha", "x_sigma", "y"),
+    *("chain", "draw", "row", "coefficient", "beta", "x", "y"),
+    *(f"{what}_{formula}" for what in ("coefficient", "beta", "x") for formula in FORMULAS),
+    *(name for law in LIKELIHOODS.values() for name in (*law.parameters, *law.law_scales)),
     *("weights", "offset", "measurement_error"),
 }
 
@@ -144,16 +143,17 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     """Return the parameters in the user's units and double precision."""
     design, coordinates, likelihood, _ = setting
     draws = {name: np.asarray(values, float) for name, values in draws.items()}
-    found = {
+    posterior = {
         part: coordinates.predictors[part].coefficients(joined(draws, blocks))
         for part, blocks in setting.priors.blocks.items()
     }
     for name in likelihood.scales:
         if f"{name}_z" in draws:
-            found[name] = coordinates.noise * draws[f"{name}_z"]
-    if likelihood.shape in draws:
-        found[likelihood.shape] = draws[likelihood.shape]
-    found |= _paper_scale(setting, found)
+            posterior[name] = coordinates.noise * draws[f"{name}_z"]
+    posterior |= {
+        shape.name: draws[shape.name] for shape in likelihood.shapes if shape.name in draws
+    }
+    posterior |= _derived(setting, posterior)
     effects: dict[str, np.ndarray] = {}
     for term, unit, centering in zip(
         design.groups, coordinates.group_units, coordinates.centering, strict=True
@@ -161,26 +161,22 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
         offset = draws[f"{term.name}_offset"]
         if f"{term.name}_sigma_z" in draws:
             sd = draws[f"{term.name}_sigma_z"]
-            found[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
+            posterior[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
         else:
             sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"]) / unit
         effects[term.name] = unit[:, None] * sd[..., None] ** (1 - centering) * offset
     effects = uncentered(effects, design.groups, coordinates.group_centers)
     for term in design.groups:
-        found[_name(term)] = _of_effects(term, effects[term.name], -2)
-    return found
+        posterior[_name(term)] = _of_effects(term, effects[term.name], -2)
+    return posterior
 
 
-def _paper_scale(setting: Setting, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return c of the paper where sigma is sampled, unless rows differ in it."""
-    if setting.likelihood.scales != ("sigma",) or not {"alpha", "sigma"} & found.keys():
+def _derived(setting: Setting, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the scales that follow from what was drawn, unless rows differ in them."""
+    names = setting.likelihood.parameters
+    if setting.coordinates.distributional or not draws.keys() & {*names}:
         return {}
-    if setting.coordinates.alpha is not None or setting.coordinates.sigma is not None:
-        return {}
-    alpha = found.get("alpha", setting.priors["alpha"])
-    sigma = found.get("sigma", setting.priors["sigma"])
-    ratio = scale_from_orthogonal(np.asarray(alpha, np.float32), np.float32(1.0))
-    return {"scale": sigma * np.asarray(ratio, float)}
+    return setting.likelihood.derived({n: draws.get(n, setting.priors.get(n)) for n in names})
 
 
 def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> dict[str, np.ndarray]:
@@ -201,14 +197,14 @@ def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> di
         axes = coordinates.predictors[part]
         for block in blocks:
             volumes[block.name] = _log_volume(axes, list(block.columns))
-    found = {}
+    densities = {}
     for site, density in values.items():
         name = site.removesuffix("_z")
         if name.endswith("_offset"):
             continue
         joint = np.asarray(density, float).reshape(len(density), -1).sum(axis=1)
-        found[safe(name)] = by_chain(joint) - volumes.get(name, 0.0)
-    return found
+        densities[safe(name)] = by_chain(joint) - volumes.get(name, 0.0)
+    return densities
 
 
 def _log_volume(axes: Axes, columns: list[int]) -> float:
@@ -227,18 +223,18 @@ def _statistics(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def _constants(design: Design, most: float) -> dict[str, np.ndarray]:
     """Return what the parameters meet in each row; no matrices if that takes more numbers."""
-    parts = {"x": design, "x_alpha": design.alpha, "x_sigma": design.sigma}
-    matrices = {name: columns for name, columns in parts.items() if columns is not None}
+    matrices: dict[str, Columns] = {"x": design}
+    matrices |= {f"x_{formula}": columns for formula, columns in design.distributional.items()}
     size = len(design.y) * sum(len(columns.values) for columns in matrices.values())
-    found = {name: columns.x for name, columns in matrices.items() if size <= most}
+    constants = {name: columns.x for name, columns in matrices.items() if size <= most}
     for name in ("weights", "offset", "measurement_error"):
         values = getattr(design, name)
         if values is not None:
-            found[name] = values
+            constants[name] = values
     for term in design.groups:
-        found[_name(term, "_x")] = _of_effects(term, term.x, -1)
-        found[_name(term, "_index")] = term.index
-    return found
+        constants[_name(term, "_x")] = _of_effects(term, term.x, -1)
+        constants[_name(term, "_index")] = term.index
+    return constants
 
 
 def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
@@ -253,12 +249,10 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
         "x": ["row", "coefficient"],
         **{name: ["row"] for name in ("weights", "offset", "measurement_error")},
     }
-    for part in ("alpha", "sigma"):
-        columns: Columns | None = getattr(design, part)
-        if columns is not None:
-            coords[f"coefficient_{part}"] = list(columns.coefficients)
-            dims[f"beta_{part}"] = [f"coefficient_{part}"]
-            dims[f"x_{part}"] = ["row", f"coefficient_{part}"]
+    for formula, columns in design.distributional.items():
+        coords[f"coefficient_{formula}"] = list(columns.coefficients)
+        dims[f"beta_{formula}"] = [f"coefficient_{formula}"]
+        dims[f"x_{formula}"] = ["row", f"coefficient_{formula}"]
     for term in design.groups:
         level, effect = dimension(term.group), f"{_name(term)}_effect"
         coords[level] = list(term.levels)

@@ -22,7 +22,7 @@ from robust_dist.regression.design.columns import notes
 from robust_dist.regression.design.formula import make_design, split_formulas
 from robust_dist.regression.design.frame import to_frame
 from robust_dist.regression.design.functions import Functions, check_functions
-from robust_dist.regression.likelihoods import find_likelihood
+from robust_dist.regression.likelihoods import NAMES, find_likelihood
 from robust_dist.regression.model import make_data, make_model
 from robust_dist.regression.own_priors import Prior, choose
 from robust_dist.regression.posterior.approximate import approximate, mean_density
@@ -106,7 +106,7 @@ class Regression:
         self,
         formula: str | Mapping[str, str],
         data: Any,
-        likelihood: str = "general_robust",
+        likelihood: str = NAMES[0],
         priors: Mapping[str, Prior] | None = None,
         *,
         alpha: Prior | None = None,
@@ -135,9 +135,9 @@ class Regression:
         )
         self.dropped = len(frame) - len(self._frame)
         self.notes = notes(self._frame)
-        for part in ("alpha", "sigma"):
-            if getattr(self.design, part) and part not in self.likelihood.formulas:
-                raise InputError(f"the likelihood '{likelihood}' has no {part} to give a formula")
+        for name in self.design.distributional:
+            if name not in self.likelihood.links:
+                raise InputError(f"the likelihood '{likelihood}' has no {name} to give a formula")
         given = {**(priors or {}), **({} if alpha is None else {"alpha": alpha})}
         chosen = choose(self.design, self.likelihood, given)
         self.coordinates = standardize(self.design, chosen.own)
@@ -305,8 +305,9 @@ class Regression:
     @property
     def sites(self) -> list[str]:
         """What the model samples."""
+        shapes = {shape.name for shape in self.likelihood.shapes}
         names = [
-            name if name == self.likelihood.shape else f"{name}_z"
+            name if name in shapes else f"{name}_z"
             for name, prior in self.priors.items()
             if not isinstance(prior, float)
         ]

@@ -9,7 +9,7 @@ import numpy as np
 from xarray import Dataset, DataTree
 
 from robust_dist._errors import InputError
-from robust_dist.regression.likelihoods import Likelihood, find_likelihood
+from robust_dist.regression.likelihoods import FORMULAS, Likelihood, find_likelihood
 
 _GROUPS = ("posterior", "observed_data", "constant_data")
 _ATTRIBUTES = ("likelihood", "response")
@@ -61,10 +61,8 @@ def _check_parameters(posterior: Dataset, attributes: Any, likelihood: Likelihoo
     _require("beta" in posterior, "it has no coefficients 'beta'")
     _require("coefficient" in posterior["beta"].dims, "'beta' has no dimension 'coefficient'")
     _require("coefficient" in posterior.coords, "its coefficients have no names")
-    shape, scales = likelihood.shape, list(likelihood.scales)
-    needed = [] if shape is None or "beta_alpha" in posterior else [shape]
-    needed += scales[1:] if "beta_sigma" in posterior else scales
-    for name in needed:
+    formulas = [formula for formula in FORMULAS if f"beta_{formula}" in posterior]
+    for name in likelihood.shared(formulas):
         fixed = attributes.get(f"{name}_fixed")
         known = isinstance(fixed, int | float | np.number) and bool(fixed >= 0)
         _require(known or name in posterior, f"it has neither draws nor a fixed value of '{name}'")
@@ -85,7 +83,7 @@ def _check_rows(dt: DataTree) -> None:
     for name, values in constants.data_vars.items():
         _require(values.dims[:1] == ("row",), f"'{name}' is not by row")
         _require(values.dtype.kind in "fiub", f"'{name}' holds no numbers")
-    for part in ("", "_alpha", "_sigma"):
+    for part in ("", *(f"_{formula}" for formula in FORMULAS)):
         if f"x{part}" not in constants:
             continue
         _require(f"beta{part}" in posterior, f"it has no coefficients 'beta{part}'")

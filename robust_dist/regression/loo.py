@@ -81,9 +81,9 @@ def leave_one_out(
 def _density(regression: Regression, dt: DataTree, rows: np.ndarray) -> DataArray:
     """Return the log density of rows of the regression, for each draw of a posterior."""
     parts = []
-    for some, parameters in parameters_in_blocks(dt, rows):
+    for block, parameters in parameters_in_blocks(dt, rows):
         with jax.enable_x64(True):
-            parts.append(np.asarray(row_law(dt, parameters).log_prob(regression.design.y[some])))
+            parts.append(np.asarray(row_law(dt, parameters).log_prob(regression.design.y[block])))
     density = np.concatenate(parts, axis=1)
     if regression.design.weights is not None:
         density = density * regression.design.weights[rows]

@@ -7,15 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 from jax import Array
-from jax.nn import sigmoid
 from jax.typing import ArrayLike
 from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
-from robust_dist import scale_from_orthogonal
 from robust_dist.regression.coordinates import LOG_SD, Axes, Standardization
 from robust_dist.regression.design.design import Design, GroupTerm
-from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.likelihoods import FORMULAS, Likelihood
 from robust_dist.regression.priors import Prior, Priors, joined
 
 
@@ -40,37 +38,40 @@ def make_model(
     copies
         How many rows each row stands for, as in a random part of the data.
     """
-    moved = _in_sampler_units(design, coordinates, priors, likelihood)
+    laws = _in_sampler_units(design, coordinates, priors, likelihood)
     noise = coordinates.noise
+    shapes = {shape.name for shape in likelihood.shapes}
+    formula_of = {likelihood.links[name][0]: name for name in coordinates.distributional}
     effect_units = {
         term.name: (unit, centering)
         for term, unit, centering in zip(
             design.groups, coordinates.group_units, coordinates.centering, strict=True
         )
     }
-    # log sigma at the sampler's zero, in the sampler's unit; without a level sigma is 1 there
+    # the log of the scale at the sampler's zero, in the sampler's unit; without a level that is
+    # where the scale is 1
     level = None if coordinates.sigma is None else coordinates.sigma.constant
-    sigma_shift = -jnp.log(noise) if level is None else LOG_SD
+    scale_shift = -jnp.log(noise) if level is None else LOG_SD
 
-    def parameter(name: str, unit: float = 1.0) -> ArrayLike:
+    def parameter(name: str) -> ArrayLike:
         """Return a scalar parameter in the sampler's units."""
-        prior = moved[name]
+        prior = laws[name]
         if not isinstance(prior, dist.Distribution):
             return jnp.asarray(prior, jnp.result_type(float))
-        if name == likelihood.shape:
+        if name in shapes:
             return numpyro.sample(name, prior)
         value = numpyro.sample(f"{name}_z", prior)
-        numpyro.deterministic(name, unit * value)
+        numpyro.deterministic(name, noise * value)
         return value
 
     def coefficients(part: str, axes: Axes) -> Array:
         values = {}
         for block in priors.blocks[part]:
             if block.single:
-                values[block.site] = numpyro.sample(block.site, moved[block.name])
+                values[block.site] = numpyro.sample(block.site, laws[block.name])
                 continue
             with numpyro.plate(f"{block.name} coefficient", len(block.columns)):
-                values[block.site] = numpyro.sample(block.site, moved[block.name])
+                values[block.site] = numpyro.sample(block.site, laws[block.name])
         z = joined(values, priors.blocks[part])
         numpyro.deterministic(part, axes.coefficients(z))
         return z
@@ -94,39 +95,34 @@ def make_model(
             name: (jnp.asarray(unit, real), jnp.asarray(centering, real))
             for name, (unit, centering) in effect_units.items()
         }
-        effects = {name: _group_effects(name, *each, moved) for name, each in units.items()}
+        effects = {name: _group_effects(name, *each, laws) for name, each in units.items()}
         scaled = {name: units[name][0][:, None] * effect for name, effect in effects.items()}
         for name, effect in uncentered(scaled, design.groups, coordinates.group_centers).items():
             numpyro.deterministic(name, effect)
-        parameters: dict[str, Any] = {}
-        if coordinates.alpha:
-            beta_alpha = coefficients("beta_alpha", coordinates.alpha)
-        elif likelihood.shape:
-            parameters[likelihood.shape] = parameter(likelihood.shape)
-        if coordinates.sigma:
-            beta_sigma = coefficients("beta_sigma", coordinates.sigma)
-        else:
-            for name in likelihood.scales:
-                parameters[name] = parameter(name, noise)
-        if {"alpha", "sigma"} <= parameters.keys():
-            scale = scale_from_orthogonal(parameters["alpha"], parameters["sigma"])
-            numpyro.deterministic("scale", noise * scale)
+        shared: dict[str, ArrayLike] = {}
+        linear: dict[str, Array] = {}
+        designs = dict(zip(FORMULAS, (x_alpha, x_sigma), strict=True))
+        for name in likelihood.parameters:
+            if name not in formula_of:
+                shared[name] = parameter(name)
+                continue
+            formula = formula_of[name]
+            z = coefficients(f"beta_{formula}", coordinates.distributional[formula])
+            x_formula = designs[formula]
+            assert x_formula is not None
+            linear[formula] = x_formula @ z
+            if name in likelihood.scales:
+                linear[formula] = linear[formula] + scale_shift
+        if not linear:
+            for name, scale in likelihood.derived(shared).items():
+                numpyro.deterministic(name, noise * scale)
 
         loc = x @ beta
         for name, effect in effects.items():
             assert group_x is not None
             assert group_index is not None
             loc = loc + (group_x[name] * effect[:, group_index[name]].T).sum(-1)
-        if coordinates.alpha:
-            assert x_alpha is not None
-            parameters["alpha"] = alpha_of_link(x_alpha @ beta_alpha)
-        if coordinates.sigma:
-            assert x_sigma is not None
-            parameters[likelihood.scales[0]] = jnp.exp(x_sigma @ beta_sigma + sigma_shift)
-        if error is not None:
-            for name in likelihood.scales:
-                parameters[name] = parameters[name] * error
-        law = likelihood.law(loc=loc, **parameters)
+        law = likelihood.sampled_law(loc=loc, **likelihood.row_parameters(shared, linear, error))
         if keep is not None:
             law = law.mask(keep)
         counts = copies if weights is None else copies * weights
@@ -134,11 +130,6 @@ def make_model(
             numpyro.sample("y", law, obs=y)
 
     return model
-
-
-def alpha_of_link(value: ArrayLike) -> Array:
-    """Return the alpha whose log(alpha/(2 - alpha)) is this, between 0 and 2."""
-    return 2 * sigmoid(value)
 
 
 def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
@@ -156,10 +147,8 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
         "error": single(coordinates.error),
         "weights": single(design.weights),
     }
-    if design.alpha and coordinates.alpha:
-        data["x_alpha"] = single(coordinates.alpha.standardized(design.alpha))
-    if design.sigma and coordinates.sigma:
-        data["x_sigma"] = single(coordinates.sigma.standardized(design.sigma))
+    for formula, axes in coordinates.distributional.items():
+        data[f"x_{formula}"] = single(axes.standardized(design.distributional[formula]))
     if design.groups:
         units = zip(design.groups, coordinates.group_centers, coordinates.group_units, strict=True)
         data["group_x"] = {
@@ -172,14 +161,14 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     return {name: values for name, values in data.items() if values is not None}
 
 
-def _group_effects(name: str, unit: Array, centering: Array, moved: Mapping[str, Prior]) -> Array:
+def _group_effects(name: str, unit: Array, centering: Array, laws: Mapping[str, Prior]) -> Array:
     """Return the effects of a term in the sampler's units, shape (k, levels).
 
     Non-centered where the data say little of an effect, centered where they say much, and in
     between by degrees: either way what NUTS moves along is nearly independent of the standard
     deviation (Papaspiliopoulos, Roberts and Skold, Statistical Science 22, 2007).
     """
-    prior = moved[f"{name}_sigma"]
+    prior = laws[f"{name}_sigma"]
     if isinstance(prior, dist.Distribution):
         law = prior.expand([unit.size]).to_event(1)
         sd = numpyro.sample(f"{name}_sigma_z", law)
@@ -213,7 +202,8 @@ def _in_sampler_units(
     likelihood: Likelihood,
 ) -> dict[str, Any]:
     """Return the priors of what is sampled."""
-    moved: dict[str, Any] = {}
+    shapes = {shape.name for shape in likelihood.shapes}
+    laws: dict[str, Any] = {}
     for part, blocks in priors.blocks.items():
         axes = coordinates.predictors[part]
         fit = axes.directions(axes.fit)
@@ -221,7 +211,7 @@ def _in_sampler_units(
             columns = list(block.columns)
             if block.directions is not None:
                 loc, sd = block.directions
-                moved[block.name] = dist.Normal(
+                laws[block.name] = dist.Normal(
                     jnp.asarray((loc - fit[columns]) / axes.scale, jnp.result_type(float)),
                     jnp.asarray(sd / axes.scale, jnp.result_type(float)),
                 )
@@ -230,19 +220,19 @@ def _in_sampler_units(
             center = axes.fit[columns]
             if block.single:
                 unit, center = unit[0], center[0]
-            moved[block.name] = _moved(block.prior, -center / unit, 1 / unit)
+            laws[block.name] = _affine(block.prior, -center / unit, 1 / unit)
     units = {
         f"{t.name}_sigma": u for t, u in zip(design.groups, coordinates.group_units, strict=True)
     }
     for name, prior in priors.items():
-        if name == likelihood.shape:
-            moved[name] = prior
-        elif name not in moved:
-            moved[name] = _moved(prior, 0.0, 1 / units.get(name, coordinates.noise))
-    return moved
+        if name in shapes:
+            laws[name] = prior
+        elif name not in laws:
+            laws[name] = _affine(prior, 0.0, 1 / units.get(name, coordinates.noise))
+    return laws
 
 
-def _moved(prior: Prior, loc: np.ndarray | float, scale: np.ndarray | float) -> Any:
+def _affine(prior: Prior, loc: np.ndarray | float, scale: np.ndarray | float) -> Any:
     """Return the law of ``loc + scale * b`` for b drawn from the prior, or that number."""
     if not isinstance(prior, dist.Distribution):
         return loc + scale * prior

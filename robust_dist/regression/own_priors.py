@@ -35,14 +35,13 @@ class Chosen(NamedTuple):
 
 def predictors(design: Design) -> dict[str, Columns]:
     """Return the linear predictors of a design by the name of their coefficients."""
-    parts = {"beta": design, "beta_alpha": design.alpha, "beta_sigma": design.sigma}
-    return {name: part for name, part in parts.items() if part is not None}
+    further = {f"beta_{name}": columns for name, columns in design.distributional.items()}
+    return {"beta": design, **further}
 
 
 def _scalars(design: Design, likelihood: Likelihood) -> dict[str, int]:
     """Return how many numbers each parameter is that is no coefficient."""
-    names = [likelihood.shape] if likelihood.shape and design.alpha is None else []
-    names += [] if design.sigma else likelihood.scales
+    names = likelihood.shared(design.distributional)
     groups = {f"{term.name}_sigma": len(term.effects) for term in design.groups}
     return dict.fromkeys(names, 1) | groups
 
@@ -56,6 +55,7 @@ def choose(design: Design, likelihood: Likelihood, given: Mapping[str, Any]) -> 
         If one is for no parameter of the model, or none that the parameter can have.
     """
     parts, scalars = predictors(design), _scalars(design, likelihood)
+    closed = {shape.name for shape in likelihood.shapes if shape.closed}
     singles = {
         key: (part, column)
         for part, columns in parts.items()
@@ -65,7 +65,7 @@ def choose(design: Design, likelihood: Likelihood, given: Mapping[str, Any]) -> 
     chosen = Chosen({}, {part: [] for part in parts})
     for name, prior in given.items():
         if name in scalars:
-            chosen.scalars[name] = _scalar(name, prior, scalars[name])
+            chosen.scalars[name] = _scalar(name, prior, scalars[name], name in closed)
         elif name in singles:
             part, column = singles[name]
             taken = chosen.own[part]
@@ -123,18 +123,18 @@ def _check_law(name: str, prior: dist.Distribution, elements: int) -> None:
         )
 
 
-def _scalar(name: str, prior: Any, elements: int) -> Prior:
+def _scalar(name: str, prior: Any, elements: int, closed: bool) -> Prior:
     """Return the prior of a parameter that is no coefficient: a law, or what it is fixed at."""
     if not isinstance(prior, dist.Distribution):
-        return _fixed(name, prior)
+        return _fixed(name, prior, closed)
     _check_law(name, prior, elements)
     if bool(np.any(prior.support(-1.0))):
         raise InputError(f"the prior of '{name}', which is positive, reaches below 0")
     return prior
 
 
-def _fixed(name: str, value: object) -> float:
-    """Return the number that a parameter is fixed at."""
+def _fixed(name: str, value: object, closed: bool) -> float:
+    """Return the number that a parameter is fixed at, which may be 0 or infinite if closed."""
     try:
         if isinstance(value, bool | np.bool | str):
             raise TypeError
@@ -143,7 +143,7 @@ def _fixed(name: str, value: object) -> float:
         raise InputError(
             f"the prior of '{name}' is neither a NumPyro distribution nor a number but {value!r}"
         ) from None
-    if not (number >= 0 if name == "alpha" else 0 < number < np.inf):
-        bounds = "0 or more" if name == "alpha" else "positive and finite"
+    if not (number >= 0 if closed else 0 < number < np.inf):
+        bounds = "0 or more" if closed else "positive and finite"
         raise InputError(f"'{name}' cannot be fixed at {number:g}; it must be {bounds}")
     return number

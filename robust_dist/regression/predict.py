@@ -17,6 +17,7 @@ from robust_dist.regression.design.formula import Evaluated, evaluate, evaluate_
 from robust_dist.regression.design.frame import check_row_values, row_values, to_frame
 from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.fitted import check_fit
+from robust_dist.regression.likelihoods import FORMULAS, likelihood_of
 from robust_dist.regression.model import uncentered
 from robust_dist.regression.row_laws import (
     Effect,
@@ -106,7 +107,7 @@ def predict(
     values = parameters["loc"]
     if kind == "response":
         values = _draw(dt, parameters, seed)
-    elif kind == "mean" and dt.attrs["likelihood"].startswith("asymmetric"):
+    elif kind == "mean" and not likelihood_of(dt).symmetric:
         with jax.enable_x64(True):
             values = np.asarray(row_law(dt, parameters).mean)
     posterior = dt["posterior"].dataset
@@ -121,7 +122,7 @@ def predict(
 
 def _draw(dt: DataTree, parameters: dict[str, np.ndarray], seed: int) -> np.ndarray:
     """Return a response for each draw and row: the noise in single precision, loc in double."""
-    scales = [name for name in parameters if name.startswith("scale")]
+    scales = likelihood_of(dt).law_scales
     size = np.maximum.reduce([parameters[name] for name in scales])
     standard = {
         name: np.asarray(values / size if name in scales else values, np.float32)
@@ -143,7 +144,7 @@ def _new_rows(
 ) -> tuple[Rows, dict[str, np.ndarray]]:
     """Return what the parameters meet in new rows, and the effects of their groups."""
     location, alpha, sigma, groups = evaluate_new(evaluated, frame)
-    found = []
+    terms = []
     effects: dict[str, np.ndarray] = {}
     drawn: dict[str, np.ndarray] = {}
     for term in groups:
@@ -166,7 +167,7 @@ def _new_rows(
             sd = np.full(known.shape[:1], float(dt.attrs[f"{term.name}_sigma_fixed"]))
         noise = generator.normal(size=(*known.shape[:2], max(extra, 0)))
         drawn[term.name] = sd.reshape(len(sd), -1, 1) * noise
-        found.append(Effect(name, term.x, term.index))
+        terms.append(Effect(name, term.x, term.index))
     # their law is that of effects at the centers of x
     stored = json.loads(dt.attrs.get("group_centers", "{}"))
     drawn = uncentered(drawn, groups, [stored.get(term.name, 0.0) for term in groups])
@@ -175,7 +176,9 @@ def _new_rows(
         effects[safe(term.name)] = np.concatenate([known, drawn[term.name]], axis=-1)
     given = {"offset": offset, "measurement_error": measurement_error}
     extras = {what: _extra(dt, what, value, frame) for what, value in given.items()}
-    return Rows(location, alpha, sigma, effects=tuple(found), **extras), effects
+    designs = dict(zip(FORMULAS, (alpha, sigma), strict=True))
+    distributional = {name: x for name, x in designs.items() if x is not None}
+    return Rows(location, distributional, effects=tuple(terms), **extras), effects
 
 
 def _extra(dt: DataTree, what: str, given: Any, frame: pd.DataFrame) -> np.ndarray | None:

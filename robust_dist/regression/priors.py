@@ -50,18 +50,11 @@ from robust_dist.regression.coordinates import (
     root_mean_square,
     spreads,
 )
-from robust_dist.regression.design.design import Design, GroupTerm
+from robust_dist.regression.design.design import Columns, Design, GroupTerm
 from robust_dist.regression.design.frame import LARGEST, SMALLEST
 from robust_dist.regression.likelihoods import Likelihood
 from robust_dist.regression.own_priors import Chosen, Prior, predictors
 from robust_dist.regression.span_normal import SpanNormal
-
-# what a formula gives coefficients to, and what the words below call it
-_PREDICTORS = {
-    "beta": "the fitted values",
-    "beta_alpha": "log(alpha/(2 - alpha))",
-    "beta_sigma": "the logarithm of the scale",
-}
 
 
 class Block(NamedTuple):
@@ -168,11 +161,11 @@ def choose_priors(
     width = 2.5 * float(spread_y.max())
     _refuse_extreme(design, coordinates, width)
     parts = predictors(design)
-    defaults = {
-        "beta": (middle, width, width),
-        "beta_alpha": (0.0, 1.5, 1.0),
-        "beta_sigma": (coordinates.log_scale, 2.0, 1.0),
-    }
+    defaults = {"beta": (middle, width, width)}
+    for formula in design.distributional:
+        parameter, link = likelihood.links[formula]
+        level = coordinates.log_scale if parameter in likelihood.scales else 0.0
+        defaults[f"beta_{formula}"] = (level, link.level_sd, 1.0)
     blocks = {
         part: tuple(_blocks(part, axes, chosen.coefficients[part], *defaults[part]))
         for part, axes in coordinates.predictors.items()
@@ -184,17 +177,16 @@ def choose_priors(
             priors[block.name] = block.prior
             if block.name == part and not block.single:
                 names[part] = tuple(columns.coefficients[c] for c in block.columns)
-    if likelihood.shape and design.alpha is None:
-        law = dist.Uniform(0.0, 2.0) if likelihood.shape == "alpha" else dist.Gamma(2.0, 0.1)
-        priors[likelihood.shape] = law
-    if design.sigma is None:
-        for name in likelihood.scales:
-            priors[name] = dist.InverseGamma(0.3, 0.1 * coordinates.noise)
+    for name in likelihood.shared(design.distributional):
+        priors[name] = likelihood.prior(name, coordinates.noise)
     for term, center in zip(design.groups, coordinates.group_centers, strict=True):
         priors[f"{term.name}_sigma"] = _group_prior(term, center, spread_y)
         if len(term.effects) > 1:
             names[f"{term.name}_sigma"] = term.effects
-    return Priors(priors | chosen.scalars, names, blocks, _in_words(design, blocks, width))
+    predicted = {"beta": ("the fitted values", f"{width:.4g}, 2.5 spreads of '{design.response}'")}
+    predicted |= {f"beta_{f}": (likelihood.links[f][1].words, "1") for f in design.distributional}
+    words = _in_words(parts, blocks, predicted)
+    return Priors(priors | chosen.scalars, names, blocks, words)
 
 
 def _blocks(
@@ -206,7 +198,7 @@ def _blocks(
     width: float,
 ) -> Iterator[Block]:
     """Yield the block of coefficients with the default prior, and those of the user's."""
-    taken = {column for _, places, _ in own for column in places}
+    taken = {column for _, columns, _ in own for column in columns}
     shared = [column for column in range(axes.fit.size) if column not in taken]
     if shared:
         at_level = np.array([column == axes.level for column in shared])
@@ -221,8 +213,8 @@ def _blocks(
         if replaced:
             name = "Intercept" if part == "beta" else f"{part}[Intercept]"
         yield Block(name, tuple(shared), prior, (loc, sd))
-    for name, places, law in own:
-        yield Block(name, places, law, None)
+    for name, columns, law in own:
+        yield Block(name, columns, law, None)
 
 
 def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.Distribution:
@@ -254,22 +246,22 @@ def _refuse_extreme(design: Design, coordinates: Standardization, width: float) 
             )
 
 
-def _in_words(design: Design, blocks: Mapping[str, Sequence[Block]], width: float) -> str:
-    """Return what the defaults of coefficients are, in sentences."""
-    parts = predictors(design)
-    widths = {
-        "beta": f"{width:.4g}, 2.5 spreads of '{design.response}'",
-        "beta_alpha": "1",
-        "beta_sigma": "1",
-    }
+def _in_words(
+    parts: Mapping[str, Columns],
+    blocks: Mapping[str, Sequence[Block]],
+    predicted: Mapping[str, tuple[str, str]],
+) -> str:
+    """Return what the defaults of coefficients are, in sentences.
+
+    Of what each linear predictor is in words, and by how much a direction moves it.
+    """
     spanned, levels = [], []
-    for part, places in blocks.items():
-        columns = {c for block in places if block.directions is not None for c in block.columns}
+    for part, each in blocks.items():
+        columns = {c for block in each if block.directions is not None for c in block.columns}
         intercept = parts[part].intercept
         if columns - {intercept}:
-            spanned.append(
-                f"{_PREDICTORS[part]} ({part}) by a root mean square of sd {widths[part]}"
-            )
+            what, width = predicted[part]
+            spanned.append(f"{what} ({part}) by a root mean square of sd {width}")
         if intercept in columns:
             levels.append("Intercept" if part == "beta" else f"{part}[Intercept]")
     sentences = []

@@ -8,13 +8,12 @@ import numpy as np
 from numpyro.distributions import Distribution
 from xarray import Dataset, DataTree
 
-from robust_dist import scale_from_orthogonal
 from robust_dist._errors import InputError
 from robust_dist.regression import training_data
 from robust_dist.regression.datatree import safe
 from robust_dist.regression.design.formula import Evaluated, evaluate, to_columns
 from robust_dist.regression.design.functions import Functions, check_functions
-from robust_dist.regression.likelihoods import find_likelihood
+from robust_dist.regression.likelihoods import FORMULAS, likelihood_of
 
 # draws x rows of one block, of which a handful of arrays exist at a time
 _BLOCK = 4_000_000
@@ -34,8 +33,8 @@ class Rows(NamedTuple):
     """What the parameters meet in each row."""
 
     x: np.ndarray
-    x_alpha: np.ndarray | None
-    x_sigma: np.ndarray | None
+    distributional: dict[str, np.ndarray]
+    """the designs besides that of the location, by the name of their formula"""
     offset: np.ndarray | None
     measurement_error: np.ndarray | None
     effects: tuple[Effect, ...]
@@ -68,8 +67,8 @@ def parameters_in_blocks(
     block = max(1, _BLOCK // samples(dt))
     data = constants(dt)
     for start in range(0, rows.size, block):
-        some = rows[start : start + block]
-        yield some, evaluate_rows(dt, rows_of(data, some))
+        part = rows[start : start + block]
+        yield part, evaluate_rows(dt, rows_of(data, part))
 
 
 def samples(dt: DataTree) -> int:
@@ -80,7 +79,7 @@ def samples(dt: DataTree) -> int:
 
 def row_law(dt: DataTree, parameters: dict[str, np.ndarray]) -> Distribution:
     """Return the law with these parameters, of the fit's likelihood."""
-    return find_likelihood(dt.attrs["likelihood"]).row_law(**parameters)
+    return likelihood_of(dt).row_law(**parameters)
 
 
 def constants(dt: DataTree) -> Dataset:
@@ -105,8 +104,7 @@ def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
         return dt
     evaluated = evaluate(*training_data.load(dt), functions)
     check_coefficients(dt, evaluated)
-    parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
-    designs = {name: to_columns(part.common) for name, part in parts.items() if part is not None}
+    designs = {name: to_columns(part.common) for name, part in evaluated.parts.items()}
     matrices = {
         f"x{name}": (("row", f"coefficient{name}"), columns.x) for name, columns in designs.items()
     }
@@ -124,8 +122,8 @@ def with_design(dt: DataTree, functions: Functions | None = None) -> DataTree:
 def check_coefficients(dt: DataTree, evaluated: Evaluated) -> None:
     """Refuse formulas that do not make the coefficients of the posterior."""
     posterior = dt["posterior"].dataset
-    parts = {"": evaluated.location, "_alpha": evaluated.alpha, "_sigma": evaluated.sigma}
-    for name, part in parts.items():
+    for name in ("", *(f"_{formula}" for formula in FORMULAS)):
+        part = evaluated.parts.get(name)
         made = [] if part is None else list(to_columns(part.common).coefficients)
         drawn = posterior[f"coefficient{name}"].values if f"beta{name}" in posterior else []
         if made != list(map(str, drawn)):
@@ -159,9 +157,9 @@ def rows_of(data: Dataset, rows: Any = slice(None)) -> Rows:
                     name, values[:, None] if values.ndim == 1 else values, data[key].values[rows]
                 )
             )
-    return Rows(
-        x, of("x_alpha"), of("x_sigma"), of("offset"), of("measurement_error"), tuple(effects)
-    )
+    designs = {formula: of(f"x_{formula}") for formula in FORMULAS}
+    distributional = {formula: x for formula, x in designs.items() if x is not None}
+    return Rows(x, distributional, of("offset"), of("measurement_error"), tuple(effects))
 
 
 def stacked(dt: DataTree, name: str) -> np.ndarray | None:
@@ -188,45 +186,32 @@ def evaluate_rows(
         Draws of the effects of group-specific terms, shape (draws, k, levels); by default those of
         the posterior.
     """
-    likelihood = find_likelihood(dt.attrs["likelihood"])
-    beta = stacked(dt, "beta")
-    assert beta is not None
-    loc = beta @ rows.x.T
+    likelihood = likelihood_of(dt)
+    loc = _linear(dt, "beta", rows.x)
     for effect in rows.effects:
         drawn = effects[effect.name] if effects else group_effects(dt, effect.name)
         for column in range(effect.x.shape[1]):
             loc += drawn[:, column][:, effect.level] * effect.x[:, column]
     if rows.offset is not None:
         loc += rows.offset
-    found = {"loc": loc}
+    shared = {name: _shared(dt, name) for name in likelihood.shared(rows.distributional)}
+    linear = {name: _linear(dt, f"beta_{name}", x) for name, x in rows.distributional.items()}
+    sampled = likelihood.row_parameters(shared, linear, rows.measurement_error)
+    with jax.enable_x64(True):
+        return {"loc": loc, **likelihood.law_parameters(sampled)}
 
-    def scalar(name: str) -> np.ndarray:
-        values = stacked(dt, name)
-        if values is None:
-            return np.full((1, 1), float(dt.attrs[f"{name}_fixed"]))
-        return values[:, None]
 
-    if rows.x_alpha is not None:
-        beta_alpha = stacked(dt, "beta_alpha")
-        assert beta_alpha is not None
-        found["alpha"] = 2 / (1 + np.exp(-beta_alpha @ rows.x_alpha.T))
-    elif likelihood.shape:
-        found[likelihood.shape] = scalar(likelihood.shape)
-    if rows.x_sigma is not None:
-        beta_sigma = stacked(dt, "beta_sigma")
-        assert beta_sigma is not None
-        found[likelihood.scales[0]] = np.exp(beta_sigma @ rows.x_sigma.T)
-    else:
-        for name in likelihood.scales:
-            found[name] = scalar(name)
-    if "sigma" in found:
-        with jax.enable_x64(True):
-            ratio = np.asarray(scale_from_orthogonal(found["alpha"], 1.0))
-        found["scale"] = found.pop("sigma") * ratio
-    if rows.measurement_error is not None:
-        for name in found.keys() & {"scale", "scale_left", "scale_right"}:
-            found[name] = found[name] * rows.measurement_error
-    return found
+def _linear(dt: DataTree, coefficients: str, x: np.ndarray) -> np.ndarray:
+    """Return a linear predictor, shape (draws, rows)."""
+    beta = stacked(dt, coefficients)
+    assert beta is not None
+    return beta @ x.T
+
+
+def _shared(dt: DataTree, name: str) -> np.ndarray:
+    """Return the draws of a parameter that all rows share, or what it is fixed at, as a column."""
+    draws = stacked(dt, name)
+    return np.full((1, 1), float(dt.attrs[f"{name}_fixed"])) if draws is None else draws[:, None]
 
 
 def group_effects(dt: DataTree, name: str) -> np.ndarray:

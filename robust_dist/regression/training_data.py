@@ -13,6 +13,7 @@ import pandas as pd
 from xarray import Dataset, DataTree
 
 from robust_dist._errors import InputError
+from robust_dist.regression.likelihoods import FORMULAS
 
 GROUP = "training_data"
 
@@ -57,8 +58,8 @@ def load(dt: DataTree) -> tuple[dict[str, str], pd.DataFrame]:
 def _read(state: Any, dataset: Dataset) -> tuple[dict[str, str], pd.DataFrame]:
     """Return the formulas and the columns, or raise anything."""
     formulas = {name: state["formulas"][name] for name in state["formulas"]}
-    if not {""} <= {*formulas} <= {"", "alpha", "sigma"}:
-        raise ValueError("its formulas are not those of a location, alpha and sigma")
+    if not {""} <= {*formulas} <= {"", *FORMULAS}:
+        raise ValueError(f"its formulas are not those of a location, {' and '.join(FORMULAS)}")
     if not all(isinstance(text, str) for text in formulas.values()):
         raise TypeError("a formula is no text")
     columns: dict[str, Any] = {}

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from robust_dist.regression.likelihoods import FORMULAS
+
 # rows that are copied at a time
 BLOCK = 100_000
 
@@ -82,3 +84,9 @@ class Design(Columns):
     """what the user should know of the formula, a sentence each"""
     own_functions: bool = False
     """whether the user's own functions may be called, which nobody else has"""
+
+    @property
+    def distributional(self) -> dict[str, Columns]:
+        """The designs besides that of the location, by the name of their formula."""
+        designs = {name: getattr(self, name) for name in FORMULAS}
+        return {name: columns for name, columns in designs.items() if columns is not None}

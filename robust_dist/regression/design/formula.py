@@ -23,11 +23,10 @@ from robust_dist.regression.design.levels import label
 from robust_dist.regression.design.marginality import missing_terms
 from robust_dist.regression.design.span import nearly_dependent, span_factor
 from robust_dist.regression.design.terms import check_levels, check_terms
+from robust_dist.regression.likelihoods import FORMULAS
 
 # of formulae, which make levels of a column
 _ENCODINGS = ("C", "S", "T")
-
-_DISTRIBUTIONAL = ("alpha", "sigma")
 
 
 class Evaluated(NamedTuple):
@@ -40,6 +39,12 @@ class Evaluated(NamedTuple):
     """what they were made from"""
     names: tuple[str, ...]
     """the columns that predict"""
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The matrices by what ends the names of their coefficients."""
+        parts = {"": self.location} | {f"_{name}": getattr(self, name) for name in FORMULAS}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
@@ -67,12 +72,12 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
             )
         name, text = (unicodedata.normalize("NFC", part) for part in (name, text))
         alone = text.strip().startswith("~")
-        if name in _DISTRIBUTIONAL and alone:
+        if name in FORMULAS and alone:
             formulas[name] = text.strip().removeprefix("~").strip()
         elif "" in formulas:
             raise InputError(
-                f"no formula for '{name}': besides that of the response, alpha and sigma may have "
-                "one, such as {'alpha': '~ x'}"
+                f"no formula for '{name}': besides that of the response, {' and '.join(FORMULAS)} "
+                f"may have one, such as {{'{FORMULAS[0]}': '~ x'}}"
             )
         else:
             response = name if name.isidentifier() else f"`{name}`"
@@ -154,10 +159,10 @@ def _read(formulas: Mapping[str, str], functions: Functions | None) -> dict[str,
 
 def _names(formulas: Mapping[str, Formula], data: pd.DataFrame) -> list[str]:
     """Return the columns that formulas use, all of which there are."""
-    found = dict.fromkeys(name for part in formulas.values() for name in sorted(part.columns))
-    for name in found:
+    names = dict.fromkeys(name for part in formulas.values() for name in sorted(part.columns))
+    for name in names:
         column_named(name, data)
-    return list(found)
+    return list(names)
 
 
 def evaluate(
@@ -193,7 +198,7 @@ def evaluate(
         for terms in (part.common, part.group):
             for term in terms.terms.values() if terms is not None else ():
                 predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
-    alpha, sigma = (matrices.get(part) for part in _DISTRIBUTIONAL)
+    alpha, sigma = (matrices.get(part) for part in FORMULAS)
     return Evaluated(matrices[""], alpha, sigma, data, tuple(predicting))
 
 

@@ -46,15 +46,15 @@ def missing_terms(common: Any, columns: Columns, data: pd.DataFrame) -> Iterator
             if name not in rows or not is_number(rows[name]):
                 continue
             shift = float(np.ptp(rows[name])) or 1.0
-            moved = term.eval_new_data(rows.assign(**{name: rows[name].astype(float) + shift}))
-            added = np.reshape(moved - term.eval_new_data(rows), (len(rows), -1)).astype(float)
+            shifted = term.eval_new_data(rows.assign(**{name: rows[name].astype(float) + shift}))
+            added = np.reshape(shifted - term.eval_new_data(rows), (len(rows), -1)).astype(float)
             # what varies counts: far from zero a square is all but a line
             varies, most = added.std(axis=0), np.abs(added).max(axis=0)
             unit = np.where(varies > 1e-9 * most, varies, np.maximum(most, 1e-300))
             added = added / unit
             left = added - span @ (span.T @ added)
             # a sum with something far larger is rounded to that one's last digit
-            rounding = 10 * np.spacing(np.abs(moved).max()) / unit.min()
+            rounding = 10 * np.spacing(np.abs(shifted).max()) / unit.min()
             if np.abs(left).max() > max(_LEFT, rounding):
                 yield (
                     f"'{term.name}' stands without {_lower(term, name)}: the answer depends on "

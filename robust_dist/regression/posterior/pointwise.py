@@ -15,6 +15,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from numpyro.handlers import seed, substitute, trace
 
+from robust_dist.regression.likelihoods import alphas
+
 PRIOR_DRAWS = 1000
 _AT_ONCE = 1_000_000
 """draws times rows of a block that are in memory at a time"""
@@ -71,11 +73,11 @@ def prepare(
     # in NumPy: each slice of a JAX array would be compiled
     host = jax.tree.map(np.asarray, dict(data))
 
-    def part(some: slice) -> dict[str, Any]:
-        return jax.tree.map(lambda values: values[some], host)
+    def part(block: slice) -> dict[str, Any]:
+        return jax.tree.map(lambda values: values[block], host)
 
-    one, alphas = _shapes(prior, part(blocks[0]))
-    at_once = max(1, min(_AT_ONCE // min(rows, MANY), _ALPHAS // alphas))
+    one, tables = _shapes(prior, part(blocks[0]))
+    at_once = max(1, min(_AT_ONCE // min(rows, MANY), _ALPHAS // tables))
     before = max(1, min(-(-PRIOR_DRAWS // thin), int(numbers(rows) / rows)))
 
     def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
@@ -107,10 +109,10 @@ def prepare(
         log_likelihood = np.empty((count, rows), np.float32)
         predictive = np.empty((count, rows), np.float32)
         prior_predictive = np.empty((before, rows), np.float32)
-        for number, some in enumerate(blocks):
-            draws, (density, response, log_prior) = call(key, number, dict(latent), part(some))
-            log_likelihood[:, some] = density[:count]
-            predictive[:, some], prior_predictive[:, some] = response[:count], response[count:]
+        for number, block in enumerate(blocks):
+            draws, (density, response, log_prior) = call(key, number, dict(latent), part(block))
+            log_likelihood[:, block] = density[:count]
+            predictive[:, block], prior_predictive[:, block] = response[:count], response[count:]
         return Following(
             log_likelihood,
             predictive,
@@ -135,16 +137,15 @@ def _prior(model: Callable[..., None], sites: Sequence[str]) -> Callable[..., An
 
     def prior(key: Array, data: Mapping[str, Any]) -> Any:
         traced = trace(seed(model, key)).get_trace(**data)
-        alpha = getattr(traced["y"]["fn"], "alpha", 0.0)
-        return {name: traced[name]["value"] for name in sites}, alpha
+        return {name: traced[name]["value"] for name in sites}, alphas(traced["y"]["fn"])
 
     return prior
 
 
 def _shapes(prior: Callable[..., Any], data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Return the shape of each site, and how many alphas the rows of one draw have."""
-    one, alpha = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
-    return one, math.prod(alpha.shape)
+    one, tables = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
+    return one, math.prod(tables.shape)
 
 
 def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:

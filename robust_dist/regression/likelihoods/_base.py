@@ -1,0 +1,200 @@
+"""What is known of a likelihood: a law of the noise, and its parameters."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jax import Array
+from numpyro import distributions as dist
+from numpyro.distributions import Distribution
+
+from robust_dist.regression.likelihoods._link import LOG_SCALE, Link
+
+SCALE_FORMULA = "sigma"
+"""the name under which the scale has a formula, whatever a likelihood calls it"""
+
+type Parameters = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A parameter without a unit, positive or zero, that says how heavy the tails are."""
+
+    name: str
+    prior: Callable[[], Distribution]
+    """makes the default prior"""
+    link: Link | None = None
+    """what a formula makes linear, if the parameter may have one"""
+    closed: bool = False
+    """whether it may be fixed at zero and at infinity"""
+    landmarks: tuple[float, ...] = ()
+    """below which it is told how probable the shape is, the one that matters most first"""
+    members: Mapping[float, str] = field(default_factory=dict)
+    """laws that a picture of the shape marks, by their shape"""
+    symbol: str = ""
+    """as that picture writes it"""
+
+    def read(self, draws: np.ndarray, prior: np.ndarray | None, rows: int) -> str:
+        """Return in words, without a full stop, what draws of the posterior say.
+
+        Parameters
+        ----------
+        draws, prior
+            Of a shape that all rows share; None if there are none of the prior.
+        rows
+            How many rows were fitted.
+        """
+        low, high = np.quantile(draws, [0.025, 0.975])
+        return f"{self.name} is {draws.mean():.2g} (95% interval {low:.2g} to {high:.2g})"
+
+
+class Likelihood(ABC):
+    """A law that the noise may follow.
+
+    Its parameters come in two forms: those that are sampled, ``shapes`` and ``scales``, and those
+    that the law of a row is written in, ``shapes`` and ``law_scales``. Arrays of parameters are
+    JAX's in a model and NumPy's outside of one. What is said of a residual is said of it over the
+    first of the law's scales, in double precision: a response of 1e6 with noise of 0.01 would leave
+    nothing of it in single precision.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """as in a sentence"""
+    shapes: ClassVar[tuple[Shape, ...]] = ()
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
+    law_scales: ClassVar[tuple[str, ...]] = ("scale",)
+    symmetric: ClassVar[bool] = True
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What is sampled."""
+        return (*(shape.name for shape in self.shapes), *self.scales)
+
+    @property
+    def links(self) -> dict[str, tuple[str, Link]]:
+        """The parameter that a formula is for, and its link, by the name of the formula."""
+        links = {shape.name: (shape.name, shape.link) for shape in self.shapes if shape.link}
+        # of two scales it would be unclear which one a formula is for
+        if len(self.scales) == 1:
+            links[SCALE_FORMULA] = (self.scales[0], LOG_SCALE)
+        return links
+
+    def shared(self, formulas: Collection[str]) -> list[str]:
+        """Return the parameters that all rows share, where these have formulas."""
+        own = {name for formula, (name, _) in self.links.items() if formula in formulas}
+        return [name for name in self.parameters if name not in own]
+
+    # --- priors -------------------------------------------------------------------------------
+
+    def prior(self, name: str, unit: float) -> Distribution:
+        """Return the default prior of a parameter that all rows share.
+
+        Parameters
+        ----------
+        name
+            One of ``parameters``.
+        unit
+            The median absolute residual of a robust fit.
+        """
+        shapes = {shape.name: shape for shape in self.shapes}
+        return shapes[name].prior() if name in shapes else dist.InverseGamma(0.3, 0.1 * unit)
+
+    # --- from predictors to the law of a row --------------------------------------------------
+
+    def row_parameters(
+        self, shared: Mapping[str, Any], linear: Mapping[str, Any], error: Any = None
+    ) -> dict[str, Any]:
+        """Return each row's parameters, as they are sampled.
+
+        Parameters
+        ----------
+        shared
+            Those that all rows share.
+        linear
+            The linear predictors, by the name of the formula.
+        error
+            What multiplies the scales of each row, if anything does.
+        """
+        values = dict(shared)
+        for formula, predictor in linear.items():
+            name, link = self.links[formula]
+            values[name] = link.inverse(predictor)
+        if error is not None:
+            values |= {name: values[name] * error for name in self.scales}
+        return values
+
+    def derived(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the law's scales where they are not those that are sampled but follow from them.
+
+        In the precision of JAX's mode.
+        """
+        return {}
+
+    def law_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of the law of those that are sampled."""
+        derived = self.derived(parameters)
+        followed = self.scales if derived else ()
+        own = {name: value for name, value in parameters.items() if name not in followed}
+        return own | derived
+
+    @abstractmethod
+    def row_law(self, **parameters: Any) -> Distribution:
+        """Return the law with loc, shapes and law_scales."""
+
+    def sampled_law(self, **parameters: Any) -> Distribution:
+        """Return the law with loc and what is sampled."""
+        return self.row_law(**parameters)
+
+    # --- what the law says of residuals -------------------------------------------------------
+
+    def reduced(self, y: np.ndarray, parameters: Parameters) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Return residual over scale, the scale, and the parameters of the law it follows."""
+        unit = parameters[self.law_scales[0]]
+        scales = {name: parameters[name] / unit for name in self.law_scales}
+        law = {**parameters, **scales, "loc": np.zeros((1, 1))}
+        return (y - parameters["loc"]) / unit, unit, law
+
+    @abstractmethod
+    def irls_weight(self, z: np.ndarray, law: Parameters) -> np.ndarray:
+        """Return the weights of reduced residuals in least squares, 1 at zero."""
+
+    def log_tails(self, z: np.ndarray, law: Parameters) -> tuple[np.ndarray, np.ndarray]:
+        """Return log P(Z <= z) and log P(Z > z) of reduced residuals."""
+        with jax.enable_x64(True):
+            if not self.symmetric:
+                lower, upper = _both_tails(self.row_law(**law), z)
+                return np.asarray(lower), np.asarray(upper)
+            # one evaluation serves both tails of a symmetric law
+            small = np.asarray(_lower_tail(self.row_law(**law), -np.abs(z)))
+        large = np.log1p(-np.exp(small))
+        return np.where(z < 0, small, large), np.where(z < 0, large, small)
+
+    def quartile(self, law: Parameters) -> np.ndarray:
+        """Return half of the distance between the quartiles of the reduced law."""
+        with jax.enable_x64(True):
+            half_range = _upper_quartile if self.symmetric else _half_range
+            return np.asarray(half_range(self.row_law(**law)))
+
+
+@jax.jit
+def _lower_tail(law: Distribution, z: Array) -> Array:
+    return law.log_cdf(z)
+
+
+@jax.jit
+def _both_tails(law: Distribution, z: Array) -> tuple[Array, Array]:
+    return law.log_cdf(z), law.log_sf(z)
+
+
+@jax.jit
+def _upper_quartile(law: Distribution) -> Array:
+    return law.icdf(0.75)
+
+
+@jax.jit
+def _half_range(law: Distribution) -> Array:
+    return (law.icdf(0.75) - law.icdf(0.25)) / 2
