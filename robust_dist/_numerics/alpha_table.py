@@ -122,6 +122,8 @@ class AlphaTable:
         position = jnp.clip(u * count, 0, count)
         cell = jnp.minimum(jnp.floor(position), count - 1)
         row = (jnp.where(cell >= 0, cell, 0) + start).astype(jnp.int32)
+        # Found once: without it the gradient of benchmarks/log_prob.py with one alpha per point
+        # takes 447 operations a point for 386, and 76 bytes for 60.
         row, t = lax.optimization_barrier((row, position - cell))
         # from what is held, and without a division, whose result would be: one array fewer
         u = ((row.astype(dtype) - start) + t) * per_region([1 / cells for cells in self.cells])

@@ -24,7 +24,8 @@ def _one_pass(x: Array, alpha: Array, loc: Array, sigma: Array, hold: bool) -> t
     log_z, z_slope, lift = log_normalizer.TABLE.value_and_regular_slope(alpha)
     h, h_slope, _ = orthogonal_scale.TABLE.value_and_regular_slope(alpha)
     inverse = 1 / sigma
-    # finished before the pass over x
+    # Finished before the pass over x. Without it the gradient with one alpha per point takes 137
+    # bytes a point for 97.
     inverse, inverse_scale, log_constant, z_slope, h_slope, lift = lax.optimization_barrier(
         (inverse, jnp.exp(h) * inverse, jnp.log(sigma) - h + log_z, z_slope, h_slope, lift)
     )

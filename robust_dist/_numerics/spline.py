@@ -99,9 +99,10 @@ def search(nodes: Array, first_node: Array, cells: int, x: Array) -> Array:
 def gather(columns: Sequence[Array], row: Array) -> list[Array]:
     """Return each power's coefficient in the cells ``row``; ``columns`` are one array per power.
 
-    A cell's coefficients lie side by side in memory, and the row is held behind a barrier: XLA
-    would find it anew for every coefficient.
+    A cell's coefficients lie side by side in memory.
     """
+    # Searched once: XLA would search anew for every coefficient. Without it the cdf by table
+    # (benchmarks/cdf.py) takes 408 ns a point for 91.
     row = lax.optimization_barrier(row)
     cells = jnp.stack(columns, -1).at[row].get(mode="promise_in_bounds")
     return [cells[..., power] for power in range(len(columns))]
@@ -126,5 +127,6 @@ def evaluate_with_slope(columns: Sequence[Array], row: Array, t: Array) -> tuple
     for column in lower:
         slope = slope * t + value
         value = value * t + column.at[row].get(mode="promise_in_bounds")
+        # without it 84 bytes a point for 60, in the gradient with one alpha per point
         value, slope, row, t = lax.optimization_barrier((value, slope, row, t))
     return value, slope
