@@ -76,8 +76,8 @@ def _points(
     """Yield (x, alpha, scale): the grid, every other point with a scale and a sign of its own."""
     for alpha in alphas:
         for k, u in enumerate(xs):
-            moved = k % 2 and 1e-30 < u < 1e10
-            scale = float(dtype(2.0 ** generator.uniform(-8, 8))) if moved else 1.0
+            scaled = k % 2 and 1e-30 < u < 1e10
+            scale = float(dtype(2.0 ** generator.uniform(-8, 8))) if scaled else 1.0
             yield float(dtype(u * scale * (-1) ** (k // 2))), alpha, scale
 
 
@@ -234,24 +234,24 @@ def _information_rows() -> Iterator[Row]:
     total = mass_below + mass_above + mass_high
     for alpha in alphas:
         if alpha <= 3:
-            found, h, mass = (below if alpha < 2 else above)[abs(alpha - 2)]
-            root = mpmath.sqrt(found.effective)
-            slope = found.effective_slope / (2 * root)
-            information_cells = found.pp, found.pc, found.cc
-            of_h = (h if alpha > 2 else -h), found.ratio, found.ratio_slope
+            expectations, h, mass = (below if alpha < 2 else above)[abs(alpha - 2)]
+            root = mpmath.sqrt(expectations.effective)
+            slope = expectations.effective_slope / (2 * root)
+            information_cells = expectations.pp, expectations.pc, expectations.cc
+            of_h = (h if alpha > 2 else -h), expectations.ratio, expectations.ratio_slope
             tail = mass_above - mass if alpha > 2 else mass_above + mass
             upper = mass_high + tail
         else:
             e = 1 / alpha
-            found, h, upper = high[e]
-            in_e = mpmath.sqrt(found.effective)
+            expectations, h, upper = high[e]
+            in_e = mpmath.sqrt(expectations.effective)
             root = in_e * e**2
-            slope = -(e**2) * (found.effective_slope / (2 * in_e) * e**2 + 2 * e * in_e)
-            information_cells = found.pp * e**4, -found.pc * e**2, found.cc
+            slope = -(e**2) * (expectations.effective_slope / (2 * in_e) * e**2 + 2 * e * in_e)
+            information_cells = expectations.pp * e**4, -expectations.pc * e**2, expectations.cc
             of_h = (
                 above[mpf(1)][1] - (high[third][1] - h),
-                -found.ratio * e**2,
-                e**3 * (2 * found.ratio + e * found.ratio_slope),
+                -expectations.ratio * e**2,
+                e**3 * (2 * expectations.ratio + e * expectations.ratio_slope),
             )
         lower = mass_below - mass if alpha < 2 else total - upper
         prior = (value / total for value in (lower, upper, root, slope))

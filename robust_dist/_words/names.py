@@ -16,5 +16,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" for the known word most like this one, or nothing."""
     known = list(known)
     folded = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1)
-    return f"; did you mean '{folded[found[0]]}'?" if found else ""
+    matches = difflib.get_close_matches(word.casefold(), folded, n=1)
+    return f"; did you mean '{folded[matches[0]]}'?" if matches else ""

@@ -89,12 +89,12 @@ class AsymmetricGeneralRobust(FamilyLaw):
 
         alpha and the scales are nan where there is no distribution.
         """
-        alpha, loc, left, right, *rest = promote_inexact(
+        alpha, loc, left, right, *promoted = promote_inexact(
             self.alpha, self.loc, self.scale_left, self.scale_right, *values
         )
         valid = (left > 0) & (right > 0)
         left, right = (jnp.where(valid, scale, jnp.nan) for scale in (left, right))
-        return jnp.where(alpha >= 0, alpha, jnp.nan), loc, left, right, *rest
+        return jnp.where(alpha >= 0, alpha, jnp.nan), loc, left, right, *promoted
 
     @staticmethod
     def _share(left: Array, right: Array) -> Array:
@@ -173,11 +173,16 @@ class AsymmetricGeneralRobust(FamilyLaw):
         bounded = jnp.minimum(distance, jnp.finfo(z.dtype).max)
         log_tail = log_two_sided_tail(bounded, alpha, underflows=underflows)
         log_tail = jnp.where(distance == jnp.inf, -jnp.inf, log_tail)
-        share, rest = self._share(left, right), self._share(right, left)
-        return below, jnp.where(below, share, rest), jnp.where(below, rest, share), log_tail
+        share, complement = self._share(left, right), self._share(right, left)
+        return (
+            below,
+            jnp.where(below, share, complement),
+            jnp.where(below, complement, share),
+            log_tail,
+        )
 
     @staticmethod
-    def _log_of_rest(side: Array, other: Array, log_tail: Array) -> Array:
+    def _log_complement(side: Array, other: Array, log_tail: Array) -> Array:
         """Return the log of what is not beyond, 1 - side e^log_tail, whichever side is small."""
         most = side * jnp.exp(log_tail) > 0.5
         return jnp.where(
@@ -195,14 +200,14 @@ class AsymmetricGeneralRobust(FamilyLaw):
     def log_cdf(self, value: ArrayLike) -> Array:
         """Return log P(X <= value), accurate however small it is."""
         below, side, other, log_tail = self._log_tail(value)
-        tail, rest = jnp.log(side) + log_tail, self._log_of_rest(side, other, log_tail)
-        return jnp.where(below, tail, rest)
+        tail, complement = jnp.log(side) + log_tail, self._log_complement(side, other, log_tail)
+        return jnp.where(below, tail, complement)
 
     def log_sf(self, value: ArrayLike) -> Array:
         """Return log P(X > value), the survival side of ``log_cdf``, as accurate."""
         below, side, other, log_tail = self._log_tail(value)
-        tail, rest = jnp.log(side) + log_tail, self._log_of_rest(side, other, log_tail)
-        return jnp.where(below, rest, tail)
+        tail, complement = jnp.log(side) + log_tail, self._log_complement(side, other, log_tail)
+        return jnp.where(below, complement, tail)
 
     def icdf(self, q: ArrayLike) -> Array:
         """Return the quantile at q, -inf at 0 and inf at 1, nan outside of [0, 1].

@@ -123,9 +123,9 @@ class GeneralRobust(FamilyLaw):
 
         alpha and scale are nan where there is no distribution.
         """
-        alpha, loc, scale, *rest = promote_inexact(self.alpha, self.loc, self.scale, *values)
+        alpha, loc, scale, *promoted = promote_inexact(self.alpha, self.loc, self.scale, *values)
         alpha = jnp.where(alpha >= 0, alpha, jnp.nan)
-        return alpha, loc, jnp.where(scale > 0, scale, jnp.nan), *rest
+        return alpha, loc, jnp.where(scale > 0, scale, jnp.nan), *promoted
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -332,13 +332,13 @@ class OrthogonalGeneralRobust(GeneralRobust):
         return self._parameters()[2]
 
     def _with_sigma(self, *values: ArrayLike) -> tuple[Array, ...]:
-        alpha, loc, sigma, *rest = promote_inexact(self.alpha, self.loc, self.sigma, *values)
+        alpha, loc, sigma, *promoted = promote_inexact(self.alpha, self.loc, self.sigma, *values)
         sigma = jnp.where(sigma > 0, sigma, jnp.nan)
-        return jnp.where(alpha >= 0, alpha, jnp.nan), loc, sigma, *rest
+        return jnp.where(alpha >= 0, alpha, jnp.nan), loc, sigma, *promoted
 
     def _parameters(self, *values: ArrayLike) -> tuple[Array, ...]:
-        alpha, loc, sigma, *rest = self._with_sigma(*values)
-        return alpha, loc, scale_from_orthogonal(alpha, sigma), *rest
+        alpha, loc, sigma, *promoted = self._with_sigma(*values)
+        return alpha, loc, scale_from_orthogonal(alpha, sigma), *promoted
 
     _log_two_sided_tail = staticmethod(log_two_sided_tail_of_sigma)
 

@@ -122,10 +122,12 @@ class MultivariateGeneralRobust(FamilyLaw):
 
         alpha and scale_tril are nan where there is no distribution.
         """
-        alpha, loc, tril, *rest = promote_inexact(self.alpha, self.loc, self.scale_tril, *values)
+        alpha, loc, tril, *promoted = promote_inexact(
+            self.alpha, self.loc, self.scale_tril, *values
+        )
         alpha = jnp.where(alpha > 0 if self._dimension > 1 else alpha >= 0, alpha, jnp.nan)
         valid = constraints.lower_cholesky(tril)[..., None, None]
-        return alpha, loc, jnp.where(valid, tril, jnp.nan), *rest
+        return alpha, loc, jnp.where(valid, tril, jnp.nan), *promoted
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:

@@ -192,8 +192,8 @@ class ReferenceAlpha(FamilyLaw):
 
     def _promoted(self, *values: ArrayLike) -> tuple[Array, ...]:
         """Return values, low and high in one floating dtype; both nan where low < 0."""
-        *rest, low, high = promote_inexact(*values, self.low, self.high)
-        return *rest, jnp.where(low >= 0, low, jnp.nan), high
+        *promoted, low, high = promote_inexact(*values, self.low, self.high)
+        return *promoted, jnp.where(low >= 0, low, jnp.nan), high
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:

@@ -128,10 +128,10 @@ class TruncatedGeneralRobust(FamilyLaw):
 
     def _parameters(self, *values: ArrayLike) -> tuple[Any, ...]:
         """Return values and the parameters, in one floating dtype."""
-        alpha, loc, scale, low, high, *rest = promote_inexact(
+        alpha, loc, scale, low, high, *promoted = promote_inexact(
             self.alpha, self.loc, self.scale, self.low, self.high, *values
         )
-        return *rest, Parameters(alpha, loc, scale, low, high)
+        return *promoted, Parameters(alpha, loc, scale, low, high)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:

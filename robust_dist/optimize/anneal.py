@@ -255,9 +255,9 @@ def _stage(
         known = known._replace(scale=scale)
     known = renew(known._replace(alpha=alpha), residuals, floor)
     root = root_weights(residuals, known)
-    found = model.solve(coefficients, root)
+    solution = model.solve(coefficients, root)
     nothing = jnp.zeros((), int)
-    return RobustFit(found, alpha, known.scale, root**2, nothing + 1, nothing > 0)
+    return RobustFit(solution, alpha, known.scale, root**2, nothing + 1, nothing > 0)
 
 
 @jax.jit

@@ -83,10 +83,10 @@ class Nonlinear:
 
         tolerance = float(jnp.finfo(root.dtype).eps) ** 0.5
         solver = optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance)
-        found = optimistix.least_squares(
+        solution = optimistix.least_squares(
             weighted, solver, coefficients, root, max_steps=100, throw=False
         )
-        return found.value
+        return solution.value
 
 
 def nonlinear(function: Callable[..., Array], start: Any, args: tuple[Any, ...]) -> Nonlinear:

@@ -48,10 +48,10 @@ def noise(alpha: Parameter, scale: Parameter, like: Array) -> Noise:
     """Return what is known of alpha and c, checked and in the dtype of an array."""
     alpha_prior = _prior("alpha", alpha, Uniform(0.0, 2.0))
     scale_prior = _prior("scale", scale, ImproperUniform(constraints.positive, (), ()))
-    at = jnp.ones((), like.dtype)
-    a, c = at, at
+    one = jnp.ones((), like.dtype)
+    a, c = one, one
     if alpha_prior is not None:
-        a = jnp.clip(at, *_ends(alpha_prior, 0 * at, 2 * at))
+        a = jnp.clip(one, *_ends(alpha_prior, 0 * one, 2 * one))
     else:
         a = _number("alpha", alpha, like)
         _refuse(a, lambda v: v <= 2, "alpha must lie in [-inf, 2]; it is")

@@ -43,7 +43,7 @@ class State(NamedTuple):
 
     coefficients: Any
     noise: Noise
-    moved: Array
+    change: Array
     steps: Array
 
 
@@ -86,18 +86,18 @@ def iterate(
     tolerance = tolerance_of(noise.scale.dtype)
 
     def unfinished(state: State) -> Array:
-        return (state.moved > tolerance) & (state.steps < max_steps)
+        return (state.change > tolerance) & (state.steps < max_steps)
 
     def step(state: State) -> State:
         residuals = model.residuals(state.coefficients)
         noise = renew(state.noise, residuals)
         coefficients = model.solve(state.coefficients, root_weights(residuals, noise))
-        change = lengths(model.residuals(coefficients) - residuals)
-        moved = jnp.max(change) / middle(residuals)
+        shifts = lengths(model.residuals(coefficients) - residuals)
+        change = jnp.max(shifts) / middle(residuals)
         if noise.found:
-            moved = jnp.maximum(moved, jnp.abs(noise.alpha - state.noise.alpha))
-            moved = jnp.maximum(moved, jnp.abs(jnp.log(noise.scale / state.noise.scale)))
-        return State(coefficients, noise, moved, state.steps + 1)
+            change = jnp.maximum(change, jnp.abs(noise.alpha - state.noise.alpha))
+            change = jnp.maximum(change, jnp.abs(jnp.log(noise.scale / state.noise.scale)))
+        return State(coefficients, noise, change, state.steps + 1)
 
     first = State(start, noise, jnp.full_like(noise.scale, jnp.inf), jnp.asarray(0))
     return lax.while_loop(unfinished, step, first)
@@ -134,7 +134,7 @@ def reweight(model: Model, noise: Noise, start: Any, floor: Array, max_steps: in
         flat = ravel_pytree((end.coefficients, end.noise.alpha, end.noise.scale))[0]
         # alpha may be -inf
         finite = jnp.all(jnp.isfinite(jnp.where(flat == -jnp.inf, 0, flat)))
-        converged = (end.moved <= tolerance_of(flat.dtype)) & finite
+        converged = (end.change <= tolerance_of(flat.dtype)) & finite
         return flat, (end.steps, converged & (end.noise.scale > 2 * floor))
 
     def tangent(linear: Any, y: Array) -> Array:
