@@ -149,7 +149,7 @@ def test_a_scale_squeezed_by_its_prior_is_named(ratio):
     """By a prior of some tenths of a logarithm about so many times the spread of the rows."""
     rng = np.random.default_rng(7)
     x, y = line(rng, 40)
-    dt = normal_law(x, y, 1.0, prior=(np.zeros(2), np.full(2, 100.0)))
+    dt = normal_fit(x, y, 1.0, prior=(np.zeros(2), np.full(2, 100.0)))
     prior = dt["prior"].to_dataset()
     draws = ratio * np.exp(0.3 * rng.normal(size=(1, 1000)))
     dt["prior"] = DataTree(prior.assign(sigma=(("chain", "draw"), draws)))

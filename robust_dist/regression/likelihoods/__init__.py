@@ -25,20 +25,12 @@ from xarray import DataTree
 
 from robust_dist._errors import InputError
 from robust_dist._words.names import nearest
-from robust_dist.regression.likelihoods._alpha import ALPHA, alphas
-from robust_dist.regression.likelihoods._base import SCALE_FORMULA, Likelihood, Shape
-from robust_dist.regression.likelihoods._names import NAMES
-
-__all__ = [
-    "FORMULAS",
-    "LIKELIHOODS",
-    "NAMES",
-    "Likelihood",
-    "Shape",
-    "alphas",
-    "find_likelihood",
-    "likelihood_of",
-]
+from robust_dist.regression.likelihoods._alpha import ALPHA
+from robust_dist.regression.likelihoods._alpha import alphas as alphas
+from robust_dist.regression.likelihoods._base import SCALE_FORMULA
+from robust_dist.regression.likelihoods._base import Likelihood as Likelihood
+from robust_dist.regression.likelihoods._base import Shape as Shape
+from robust_dist.regression.likelihoods._names import NAMES as NAMES
 
 LIKELIHOODS: dict[str, Likelihood] = {
     name: import_module(f"{__name__}.{name}").LIKELIHOOD for name in NAMES
