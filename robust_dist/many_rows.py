@@ -324,7 +324,8 @@ def _in_blocks(
 def _centred_sum(
     law: Distribution, weights: ArrayLike, value: ArrayLike, centre: ArrayLike
 ) -> Array:
-    # the same numbers for both: evaluated twice, they would be rounded differently
+    # Evaluated once for both: without it the gradient of general robust rows takes 29 operations a
+    # row for 24 (benchmarks/many_rows.py).
     density = lax.optimization_barrier(law.log_prob(value))
     terms = weights * (density - jnp.asarray(centre, density.dtype))
     return _total(terms) + lax.stop_gradient(_rounding(law, weights, value, density))

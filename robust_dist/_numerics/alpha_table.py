@@ -100,8 +100,6 @@ class AlphaTable:
     def locate(self, alpha: Array) -> Cell:
         """Return the cell of alpha; any for nan and alpha < 0."""
         dtype = alpha.dtype
-        # XLA may repeat, and round otherwise, what alpha comes from: then regions would be mixed up
-        alpha = lax.optimization_barrier(alpha)
         low, below, high = alpha <= 1, alpha < 2, alpha >= 3
         s = jnp.where(below, -1, 1).astype(dtype)
         b = jnp.clip(s * (alpha - 2), gap_floor(dtype), 1)
