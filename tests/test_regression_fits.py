@@ -151,7 +151,7 @@ def line():
 @pytest.mark.parametrize("method", ["svi", "laplace", "map"])
 def test_approximations_find_the_posterior(line, method, monkeypatch):
     """Of Cauchy noise: the information per row is 1/(2 scale^2), for loc and for scale alike."""
-    from robust_dist.regression import approximate
+    from robust_dist.regression.posterior import approximate
 
     monkeypatch.setattr(approximate, "_STEPS", 1500)  # a simple posterior
     monkeypatch.setattr(approximate, "BATCH", 1024)
@@ -174,7 +174,7 @@ def test_approximations_find_the_posterior(line, method, monkeypatch):
 @pytest.mark.parametrize("method", ["svi", "laplace"])
 def test_approximations_know_the_width_where_the_density_has_a_kink(method, monkeypatch):
     """Laplace noise has no second derivative: the information per row is 1/scale^2 all the same."""
-    from robust_dist.regression import approximate
+    from robust_dist.regression.posterior import approximate
 
     monkeypatch.setattr(approximate, "_STEPS", 1500)
     monkeypatch.setattr(approximate, "BATCH", 1024)
@@ -190,9 +190,9 @@ def test_approximations_know_the_width_where_the_density_has_a_kink(method, monk
 
 @pytest.mark.slow
 def test_many_rows_thin_what_has_a_number_for_each(line, monkeypatch):
-    from robust_dist.regression import follow
+    from robust_dist.regression.posterior import pointwise
 
-    monkeypatch.setattr(follow, "_KEPT", 6000 * 100)
+    monkeypatch.setattr(pointwise, "_KEPT", 6000 * 100)
     said = []
     dt = line.fit(method="laplace", draws=100, chains=2, stage=said.append)
     assert dt.attrs["thinned"] == 2
