@@ -60,7 +60,7 @@ def test_rows_with_a_high_pareto_k_are_left_out_in_earnest(comparison):
 @pytest.mark.slow
 def test_of_very_many_rows_some_are_left_out(monkeypatch):
     """Their elpd, scaled up, is that of all rows within two standard errors, and they are named."""
-    from robust_dist.regression import loo, rows
+    from robust_dist.regression import loo, row_laws
 
     rng = np.random.default_rng(8)
     x = rng.normal(size=6000)
@@ -69,7 +69,7 @@ def test_of_very_many_rows_some_are_left_out(monkeypatch):
     whole = compare("y ~ x", data, **options)
     monkeypatch.setattr(loo, "thinning", lambda draws, rows: draws // 10)
     monkeypatch.setattr(loo, "_ROWS", 1000)
-    monkeypatch.setattr(rows, "_BLOCK", 300_000)
+    monkeypatch.setattr(row_laws, "_BLOCK", 300_000)
     part = compare("y ~ x", data, **options)
     assert not whole.notes
     assert len(part.notes) == 1
