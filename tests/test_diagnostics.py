@@ -333,6 +333,13 @@ def test_tails_of_other_likelihoods_are_read_too(likelihood, parameters, words):
     assert "of rows beyond 3 robust sd, where 1 of 40 (2.5%) lie" in text
 
 
+def test_a_fixed_nu_is_said_to_be_fixed():
+    dt = of_law("student_t", nu=4.0)
+    dt["posterior"] = DataTree(dt["posterior"].to_dataset().drop_vars("nu"))
+    dt.attrs["nu_fixed"] = 4.0
+    assert diagnostics.read_tails(dt).startswith("nu is fixed at 4. ")
+
+
 @pytest.mark.parametrize(("alpha", "share"), [(2.0, "0.27%"), (np.inf, "less than 0.01%")])
 def test_a_fixed_alpha_is_said_to_be_fixed(alpha, share):
     """Also at the end of the family, whose distance from itself is no number."""

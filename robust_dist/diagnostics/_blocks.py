@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from xarray import DataArray, Dataset, DataTree
 
+from robust_dist.regression.likelihoods import Parameters
 from robust_dist.regression.row_laws import parameters_in_blocks
 
 # draws x rows in all; a fit of more rows is read at evenly spaced draws
 _TOTAL = 100_000_000
 # fewer draws than this say too little, however many rows there are
 _FEWEST = 100
-
-Parameters = Mapping[str, np.ndarray]
 
 
 def thinned(posterior: Dataset, rows: int) -> Dataset:

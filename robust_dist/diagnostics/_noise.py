@@ -8,8 +8,7 @@ import numpy as np
 from scipy import stats
 from xarray import DataTree
 
-from robust_dist.diagnostics._blocks import Parameters
-from robust_dist.regression.likelihoods import Shape, likelihood_of
+from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 
 # sd of the Normal law whose quartiles are -1 and 1
 _SD_OF_QUARTILE = 1 / stats.norm.ppf(0.75)

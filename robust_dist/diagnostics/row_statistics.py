@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import logsumexp, ndtri_exp
 from xarray import DataArray, Dataset, DataTree
 
-from robust_dist.diagnostics._blocks import Parameters, over_rows, thinned
+from robust_dist.diagnostics._blocks import over_rows, thinned
 from robust_dist.diagnostics._loo import density_to_weigh
 from robust_dist.diagnostics._noise import differs, irls_weight, log_tails, robust_sd
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.likelihoods import likelihood_of
+from robust_dist.regression.likelihoods import Parameters, likelihood_of
 from robust_dist.regression.row_laws import row_parameters
 
 # of noise whose tails differ from row to row, so many evenly spaced rows are read

@@ -5,11 +5,10 @@ import pandas as pd
 from scipy import stats
 from xarray import DataTree
 
-from robust_dist.diagnostics._blocks import Parameters
 from robust_dist.diagnostics._noise import differs, log_tails, robust_sd
 from robust_dist.diagnostics.row_statistics import noise_parameters, row_statistics
 from robust_dist.regression.fitted import check_fit
-from robust_dist.regression.likelihoods import Shape, likelihood_of
+from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 
 # robust standard deviations of which a person asks
 _DISTANCES = (3, 5)
@@ -53,15 +52,17 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
                 "prior": np.nan if prior is None else np.mean(prior[shape.name] < value),
             }
     far = np.abs(row_statistics(dt, "residual")["residual"].values)
+    shares = _beyond(dt, parameters)
+    prior_shares = None if prior is None else _beyond(dt, prior)
     for k in _DISTANCES:
-        share = _beyond(dt, parameters, k).mean(axis=1)
+        share = shares[k].mean(axis=1)
         lower, upper = np.quantile(share, [0.025, 0.975])
         lines[_beyond_line(k)] = {
             "posterior": share.mean(),
             "lower": lower,
             "upper": upper,
             "observed": np.mean(far > k),
-            "prior": np.nan if prior is None else _beyond(dt, prior, k).mean(),
+            "prior": np.nan if prior_shares is None else prior_shares[k].mean(),
             "normal": 2 * stats.norm.sf(k),
         }
     columns = ["posterior", "lower", "upper", "observed", "prior", "normal"]
@@ -128,15 +129,18 @@ def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
     return {name: prior[name].values.reshape(-1, 1) for name in needed} | unit
 
 
-def _beyond(dt: DataTree, parameters: Parameters, k: float) -> np.ndarray:
-    """Return P(abs(Y - loc) > k robust sd), of shape (samples, rows)."""
+def _beyond(dt: DataTree, parameters: Parameters) -> dict[int, np.ndarray]:
+    """Return P(abs(Y - loc) > k robust sd) by k, each of shape (samples, rows)."""
     law = {**parameters, "loc": np.zeros((1, 1))}
-    distance = k * robust_sd(dt, law)
-    lower, _ = log_tails(dt, -distance, law)
-    _, upper = log_tails(dt, distance, law)
+    unit = robust_sd(dt, law)
     size = max(value.shape[0] for value in parameters.values())
-    beyond = np.exp(lower) + np.exp(upper)
-    return np.broadcast_to(beyond, (size, beyond.shape[1]))
+    shares = {}
+    for k in _DISTANCES:
+        lower, _ = log_tails(dt, -k * unit, law)
+        _, upper = log_tails(dt, k * unit, law)
+        share = np.exp(lower) + np.exp(upper)
+        shares[k] = np.broadcast_to(share, (size, share.shape[1]))
+    return shares
 
 
 def _percent(share: float) -> str:

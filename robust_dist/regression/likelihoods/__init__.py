@@ -29,6 +29,7 @@ from robust_dist.regression.likelihoods._alpha import ALPHA
 from robust_dist.regression.likelihoods._alpha import alphas as alphas
 from robust_dist.regression.likelihoods._base import SCALE_FORMULA
 from robust_dist.regression.likelihoods._base import Likelihood as Likelihood
+from robust_dist.regression.likelihoods._base import Parameters as Parameters
 from robust_dist.regression.likelihoods._base import Shape as Shape
 from robust_dist.regression.likelihoods._names import NAMES as NAMES
 
