@@ -16,13 +16,18 @@ rounding and the step size.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from robust_dist._errors import InputError
-from robust_dist.regression.design.design import BLOCK, Columns, Design, GroupTerm
+from robust_dist.regression.design.design import (
+    BLOCK,
+    Columns,
+    Design,
+    GroupTerm,
+    center_owners,
+)
 from robust_dist.regression.design.span import constant, make_basis
 from robust_dist.regression.likelihoods import FORMULAS
 
@@ -44,6 +49,24 @@ def column_spreads(columns: Iterable[np.ndarray], centers: np.ndarray) -> np.nda
     """Return both of each column, shape (2, p)."""
     each = [spreads(column, middle) for column, middle in zip(columns, centers, strict=True)]
     return np.reshape(each, (-1, 2)).T
+
+
+class AxesConstants(NamedTuple):
+    """From the sampler's coefficients to the user's: numbers, as NumPy's or JAX' arrays."""
+
+    fit: Any
+    """coefficients where the sampler's are zero, shape (p,)"""
+    moves: Any
+    """what a unit of each of the sampler's adds to them, shape (p, p)"""
+    center: Any
+    """shape (p,)"""
+    ones: Any
+    """1 for the intercept, shape (p,)"""
+
+    def coefficients(self, z: Any) -> Any:
+        """Return the user's coefficients of the sampler's, along the last axis."""
+        beta = self.fit + z @ self.moves.T
+        return beta - (beta @ self.center)[..., None] * self.ones
 
 
 @dataclass(frozen=True)
@@ -79,21 +102,15 @@ class Axes:
             start += len(block)
         return design
 
-    def coefficients(self, z):  # type: ignore[no-untyped-def]
-        """Return the user's coefficients of the sampler's, along the last axis.
-
-        For NumPy arrays in double precision, and as it stands for JAX arrays in a model.
-        """
+    @property
+    def constants(self) -> AxesConstants:
+        """The map's numbers alone."""
         ones = (np.arange(self.fit.size) == self.intercept).astype(float)
-        constants: tuple[Any, ...] = (self.fit, self.scale * self.transform, self.center, ones)
-        if not isinstance(z, np.ndarray):
-            # in one precision: JAX may not mix NumPy's doubles with arrays of another mode
-            constants = tuple(jnp.asarray(value, z.dtype) for value in constants)
-        fit, moves, center, ones = constants
-        beta = fit + z @ moves.T
-        if self.intercept is None:
-            return beta
-        return beta - (beta @ center)[..., None] * ones
+        return AxesConstants(self.fit, self.scale * self.transform, self.center, ones)
+
+    def coefficients(self, z: np.ndarray) -> np.ndarray:
+        """Return the user's coefficients of the sampler's, along the last axis."""
+        return self.constants.coefficients(z)
 
     def directions(self, beta: np.ndarray) -> np.ndarray:
         """Return theta, the orthogonal basis' coefficients, of coefficients at the centre."""
@@ -234,13 +251,8 @@ def _group_centers(terms: tuple[GroupTerm, ...]) -> tuple[float, ...]:
     Effects of x then are those of its distance from there, and the group's own effect is that at
     the centre: their standard deviations do not depend on where x is zero.
     """
-    whole = {term.group for term in terms if term.effects == ("1",)}
-    return tuple(
-        float(np.median(term.x))
-        if term.group in whole and term.numeric and term.x.shape[1] == 1
-        else 0.0
-        for term in terms
-    )
+    owners = center_owners(terms)
+    return tuple(float(np.median(term.x)) if term.name in owners else 0.0 for term in terms)
 
 
 def root_mean_square(x: np.ndarray) -> np.ndarray:

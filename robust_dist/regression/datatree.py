@@ -13,7 +13,7 @@ import pandas as pd
 from xarray import DataTree
 
 from robust_dist.regression.coordinates import Axes, Standardization
-from robust_dist.regression.design.design import Columns, Design, GroupTerm
+from robust_dist.regression.design.design import Columns, Design, GroupTerm, center_owners
 from robust_dist.regression.likelihoods import FORMULAS, LIKELIHOODS, Likelihood
 from robust_dist.regression.model import uncentered
 from robust_dist.regression.posterior.pointwise import MANY, Following, numbers
@@ -165,7 +165,9 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
         else:
             sd = np.full(offset.shape[:-1], setting.priors[f"{term.name}_sigma"]) / unit
         effects[term.name] = unit[:, None] * sd[..., None] ** (1 - centering) * offset
-    effects = uncentered(effects, design.groups, coordinates.group_centers)
+    names = [term.name for term in design.groups]
+    centers = dict(zip(names, coordinates.group_centers, strict=True))
+    effects = uncentered(effects, center_owners(design.groups), centers)
     for term in design.groups:
         posterior[_name(term)] = _of_effects(term, effects[term.name], -2)
     return posterior

@@ -1,8 +1,17 @@
-"""The regression as a plain NumPyro model: the only place that calls ``numpyro.sample``."""
+"""The regression as a plain NumPyro model: the only place that calls ``numpyro.sample``.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+A model is its structure (which likelihood, which terms) and its constants (centres, units, widths
+of priors: whatever else follows from data). The function of a structure takes constants and rows
+as arguments, and there is one for each structure: what is compiled of it serves all data of that
+shape.
+"""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -11,10 +20,89 @@ from jax.typing import ArrayLike
 from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
-from robust_dist.regression.coordinates import LOG_SD, Axes, Standardization
-from robust_dist.regression.design.design import Design, GroupTerm
+from robust_dist.regression.coordinates import LOG_SD, AxesConstants, Standardization
+from robust_dist.regression.design.design import Design, center_owners
 from robust_dist.regression.likelihoods import FORMULAS, Likelihood
-from robust_dist.regression.priors import Prior, Priors, joined
+from robust_dist.regression.priors import Layout, Prior, Priors, joined
+
+STRUCTURES = 64
+"""whose programs are kept"""
+_FLOATS = (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a model is made of, whatever the data."""
+
+    likelihood: Likelihood
+    coefficients: tuple[tuple[str, tuple[Layout, ...]], ...]
+    """the sites of each linear predictor, by ``"beta"``, ``"beta_alpha"``, ``"beta_sigma"``"""
+    formulas: tuple[str, ...]
+    """the parameters with one, of ``FORMULAS``"""
+    terms: tuple[str, ...]
+    """the group-specific ones"""
+    owners: tuple[tuple[str, str], ...]
+    """terms whose x is centered, and the effect of their group alone"""
+
+
+class Constants(NamedTuple):
+    """What else a model takes from data besides the rows; a tree of arrays."""
+
+    laws: dict[str, Any]
+    """the prior of each parameter and block of coefficients, or its value, in the sampler's
+    units"""
+    axes: dict[str, AxesConstants]
+    """from the sampler's coefficients to the user's, by linear predictor"""
+    noise: ArrayLike
+    """the user's unit of the scales"""
+    scale_shift: ArrayLike
+    """the logarithm of the scale at the sampler's zero, where it has a formula"""
+    group_units: dict[str, ArrayLike]
+    """of the effects of each term, shape (k,)"""
+    centering: dict[str, ArrayLike]
+    """how centered each effect is sampled, shape (k, levels)"""
+    group_centers: dict[str, ArrayLike]
+    copies: ArrayLike
+    """how many rows each row stands for, as in a random part of the data"""
+
+
+def make_structure(
+    design: Design, coordinates: Standardization, likelihood: Likelihood, priors: Priors
+) -> Structure:
+    """Return what a model is made of."""
+    return Structure(
+        likelihood=likelihood,
+        coefficients=tuple(
+            (part, tuple(block.layout for block in blocks))
+            for part, blocks in priors.blocks.items()
+        ),
+        formulas=tuple(coordinates.distributional),
+        terms=tuple(term.name for term in design.groups),
+        owners=tuple(center_owners(design.groups).items()),
+    )
+
+
+def make_constants(
+    design: Design,
+    coordinates: Standardization,
+    likelihood: Likelihood,
+    priors: Priors,
+    copies: float = 1.0,
+) -> Constants:
+    """Return what a model takes from data besides the rows, in double precision."""
+    names = [term.name for term in design.groups]
+    # without a level, the sampler's zero is where the scale is 1
+    level = None if coordinates.sigma is None else coordinates.sigma.constant
+    return Constants(
+        laws=_in_sampler_units(design, coordinates, priors, likelihood),
+        axes={part: axes.constants for part, axes in coordinates.predictors.items()},
+        noise=coordinates.noise,
+        scale_shift=-float(np.log(coordinates.noise)) if level is None else LOG_SD,
+        group_units=dict(zip(names, coordinates.group_units, strict=True)),
+        centering=dict(zip(names, coordinates.centering, strict=True)),
+        group_centers=dict(zip(names, coordinates.group_centers, strict=True)),
+        copies=copies,
+    )
 
 
 def make_model(
@@ -26,11 +114,6 @@ def make_model(
 ) -> Callable[..., None]:
     """Return the model function, whose arguments are those of :func:`make_data`.
 
-    It takes the standardised design and response and samples ``beta_z``, the coefficients of the
-    orthogonal basis, a site for each coefficient with a prior of its own, the shape, the scales
-    (``sigma_z`` or ``scale_z``), and for each group-specific term its standard deviation and
-    standardised effects; names without ``_z`` are the same in the user's units.
-
     Parameters
     ----------
     design, coordinates, likelihood, priors
@@ -38,45 +121,51 @@ def make_model(
     copies
         How many rows each row stands for, as in a random part of the data.
     """
-    laws = _in_sampler_units(design, coordinates, priors, likelihood)
-    noise = coordinates.noise
-    shapes = {shape.name for shape in likelihood.shapes}
-    formula_of = {likelihood.links[name][0]: name for name in coordinates.distributional}
-    effect_units = {
-        term.name: (unit, centering)
-        for term, unit, centering in zip(
-            design.groups, coordinates.group_units, coordinates.centering, strict=True
-        )
-    }
-    # the log of the scale at the sampler's zero, in the sampler's unit; without a level that is
-    # where the scale is 1
-    level = None if coordinates.sigma is None else coordinates.sigma.constant
-    scale_shift = -jnp.log(noise) if level is None else LOG_SD
+    setting = (design, coordinates, likelihood, priors)
+    return partial(model_of(make_structure(*setting)), make_constants(*setting, copies=copies))
 
-    def parameter(name: str) -> ArrayLike:
+
+@lru_cache(maxsize=STRUCTURES)
+def model_of(structure: Structure) -> Callable[..., None]:
+    """Return the model function of a structure, whose first argument are constants.
+
+    It takes the standardised design and response and samples ``beta_z``, the coefficients of the
+    orthogonal basis, a site for each coefficient with a prior of its own, the shape, the scales
+    (``sigma_z`` or ``scale_z``), and for each group-specific term its standard deviation and
+    standardised effects; names without ``_z`` are the same in the user's units.
+    """
+    likelihood = structure.likelihood
+    shapes = {shape.name for shape in likelihood.shapes}
+    formula_of = {likelihood.links[name][0]: name for name in structure.formulas}
+    layouts = dict(structure.coefficients)
+
+    def parameter(name: str, constants: Constants) -> ArrayLike:
         """Return a scalar parameter in the sampler's units."""
-        prior = laws[name]
+        prior = constants.laws[name]
         if not isinstance(prior, dist.Distribution):
-            return jnp.asarray(prior, jnp.result_type(float))
+            return prior
         if name in shapes:
             return numpyro.sample(name, prior)
         value = numpyro.sample(f"{name}_z", prior)
-        numpyro.deterministic(name, noise * value)
+        numpyro.deterministic(name, constants.noise * value)
         return value
 
-    def coefficients(part: str, axes: Axes) -> Array:
+    def coefficients(part: str, constants: Constants) -> Array:
+        """Return the coefficients of a linear predictor in the sampler's units."""
         values = {}
-        for block in priors.blocks[part]:
+        for block in layouts[part]:
+            law = constants.laws[block.name]
             if block.single:
-                values[block.site] = numpyro.sample(block.site, laws[block.name])
+                values[block.site] = numpyro.sample(block.site, law)
                 continue
             with numpyro.plate(f"{block.name} coefficient", len(block.columns)):
-                values[block.site] = numpyro.sample(block.site, laws[block.name])
-        z = joined(values, priors.blocks[part])
-        numpyro.deterministic(part, axes.coefficients(z))
+                values[block.site] = numpyro.sample(block.site, law)
+        z = joined(values, layouts[part])
+        numpyro.deterministic(part, constants.axes[part].coefficients(z))
         return z
 
     def model(
+        constants: Constants,
         x: Array,
         y: ArrayLike | None = None,
         *,
@@ -88,34 +177,34 @@ def make_model(
         weights: Array | None = None,
         keep: Array | None = None,
     ) -> None:
-        beta = coefficients("beta", coordinates)
-        # in the mode's own precision, which may be another than that of what was compiled before
-        real = jnp.result_type(float)
-        units = {
-            name: (jnp.asarray(unit, real), jnp.asarray(centering, real))
-            for name, (unit, centering) in effect_units.items()
+        constants = _in_mode(constants)
+        beta = coefficients("beta", constants)
+        effects = {name: _group_effects(name, constants) for name in structure.terms}
+        scaled = {
+            name: constants.group_units[name][:, None] * effect  # type: ignore[index]
+            for name, effect in effects.items()
         }
-        effects = {name: _group_effects(name, *each, laws) for name, each in units.items()}
-        scaled = {name: units[name][0][:, None] * effect for name, effect in effects.items()}
-        for name, effect in uncentered(scaled, design.groups, coordinates.group_centers).items():
+        for name, effect in uncentered(
+            scaled, dict(structure.owners), constants.group_centers
+        ).items():
             numpyro.deterministic(name, effect)
         shared: dict[str, ArrayLike] = {}
         linear: dict[str, Array] = {}
         designs = dict(zip(FORMULAS, (x_alpha, x_sigma), strict=True))
         for name in likelihood.parameters:
             if name not in formula_of:
-                shared[name] = parameter(name)
+                shared[name] = parameter(name, constants)
                 continue
             formula = formula_of[name]
-            z = coefficients(f"beta_{formula}", coordinates.distributional[formula])
+            z = coefficients(f"beta_{formula}", constants)
             x_formula = designs[formula]
             assert x_formula is not None
             linear[formula] = x_formula @ z
             if name in likelihood.scales:
-                linear[formula] = linear[formula] + scale_shift
+                linear[formula] = linear[formula] + constants.scale_shift
         if not linear:
             for name, scale in likelihood.derived(shared).items():
-                numpyro.deterministic(name, noise * scale)
+                numpyro.deterministic(name, constants.noise * scale)
 
         loc = x @ beta
         for name, effect in effects.items():
@@ -125,7 +214,7 @@ def make_model(
         law = likelihood.sampled_law(loc=loc, **likelihood.row_parameters(shared, linear, error))
         if keep is not None:
             law = law.mask(keep)
-        counts = copies if weights is None else copies * weights
+        counts = constants.copies if weights is None else constants.copies * weights
         with numpyro.plate("row", x.shape[0]), numpyro.handlers.scale(scale=counts):
             numpyro.sample("y", law, obs=y)
 
@@ -161,37 +250,47 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     return {name: values for name, values in data.items() if values is not None}
 
 
-def _group_effects(name: str, unit: Array, centering: Array, laws: Mapping[str, Prior]) -> Array:
+def _in_mode(constants: Constants) -> Constants:
+    """Return the constants in the precision of JAX's mode, which may have changed since."""
+
+    def cast(value: Any) -> Any:
+        kind = jnp.result_type(value)
+        return jnp.asarray(value, jnp.result_type(float)) if kind in _FLOATS else value
+
+    return jax.tree.map(cast, constants)
+
+
+def _group_effects(name: str, constants: Constants) -> Array:
     """Return the effects of a term in the sampler's units, shape (k, levels).
 
     Non-centered where the data say little of an effect, centered where they say much, and in
     between by degrees: either way what NUTS moves along is nearly independent of the standard
     deviation (Papaspiliopoulos, Roberts and Skold, Statistical Science 22, 2007).
     """
-    prior = laws[f"{name}_sigma"]
+    prior = constants.laws[f"{name}_sigma"]
+    unit, centering = jnp.asarray(constants.group_units[name]), constants.centering[name]
     if isinstance(prior, dist.Distribution):
         law = prior.expand([unit.size]).to_event(1)
         sd = numpyro.sample(f"{name}_sigma_z", law)
         numpyro.deterministic(f"{name}_sigma", unit * sd)
     else:
-        sd = jnp.asarray(prior, jnp.result_type(float))
-    spread = jnp.broadcast_to(sd[:, None], centering.shape)
+        sd = jnp.asarray(prior)
+    spread = jnp.broadcast_to(sd[:, None], jnp.shape(centering))
     offset = numpyro.sample(f"{name}_offset", dist.Normal(0, spread**centering).to_event(2))
     return spread ** (1 - centering) * offset
 
 
 def uncentered(
-    effects: Mapping[str, Any], terms: Sequence[GroupTerm], centers: Sequence[float]
+    effects: Mapping[str, Any], owners: Mapping[str, str], centers: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return group-specific effects as those at x = 0, of effects at the centers of x.
 
-    Arrays of shape (..., k, levels) by term; a group's own effect takes up the slopes' share.
+    Arrays of shape (..., k, levels) by term; the owner, a group's own effect, takes up the slopes'
+    share.
     """
     shifted = dict(effects)
-    own = {term.group: term.name for term in terms if term.effects == ("1",)}
-    for term, center in zip(terms, centers, strict=True):
-        if center:
-            shifted[own[term.group]] = shifted[own[term.group]] - center * effects[term.name]
+    for name, owner in owners.items():
+        shifted[owner] = shifted[owner] - centers[name] * effects[name]
     return shifted
 
 
@@ -211,10 +310,7 @@ def _in_sampler_units(
             columns = list(block.columns)
             if block.directions is not None:
                 loc, sd = block.directions
-                laws[block.name] = dist.Normal(
-                    jnp.asarray((loc - fit[columns]) / axes.scale, jnp.result_type(float)),
-                    jnp.asarray(sd / axes.scale, jnp.result_type(float)),
-                )
+                laws[block.name] = dist.Normal((loc - fit[columns]) / axes.scale, sd / axes.scale)
                 continue
             unit = axes.scale * axes.transform[columns, columns]
             center = axes.fit[columns]
@@ -236,9 +332,5 @@ def _affine(prior: Prior, loc: np.ndarray | float, scale: np.ndarray | float) ->
     """Return the law of ``loc + scale * b`` for b drawn from the prior, or that number."""
     if not isinstance(prior, dist.Distribution):
         return loc + scale * prior
-    affine = AffineTransform(
-        jnp.asarray(loc, jnp.result_type(float)),
-        jnp.asarray(scale, jnp.result_type(float)),
-        domain=prior.support,
-    )
+    affine = AffineTransform(np.asarray(loc), np.asarray(scale), domain=prior.support)
     return dist.TransformedDistribution(prior, affine)

@@ -13,6 +13,7 @@ from robust_dist._errors import InputError
 from robust_dist.datasets import row_names
 from robust_dist.regression import training_data
 from robust_dist.regression.datatree import row_labels, safe
+from robust_dist.regression.design.design import center_owners
 from robust_dist.regression.design.formula import Evaluated, evaluate, evaluate_new
 from robust_dist.regression.design.frame import check_row_values, row_values, to_frame
 from robust_dist.regression.design.functions import Functions, check_functions
@@ -170,7 +171,8 @@ def _new_rows(
         terms.append(Effect(name, term.x, term.index))
     # their law is that of effects at the centers of x
     stored = json.loads(dt.attrs.get("group_centers", "{}"))
-    drawn = uncentered(drawn, groups, [stored.get(term.name, 0.0) for term in groups])
+    owners = center_owners(groups)
+    drawn = uncentered(drawn, owners, {name: stored.get(name, 0.0) for name in owners})
     for term in groups:
         known = group_effects(dt, safe(term.name))
         effects[safe(term.name)] = np.concatenate([known, drawn[term.name]], axis=-1)

@@ -57,6 +57,21 @@ from robust_dist.regression.own_priors import Chosen, Prior, predictors
 from robust_dist.regression.span_normal import SpanNormal
 
 
+class Layout(NamedTuple):
+    """A site of coefficients of one linear predictor that have one prior."""
+
+    name: str
+    """the key among the priors"""
+    columns: tuple[int, ...]
+    single: bool
+    """whether it is one coefficient by its own name"""
+
+    @property
+    def site(self) -> str:
+        """What the model calls them in the sampler's units."""
+        return f"{self.name}_z"
+
+
 class Block(NamedTuple):
     """Coefficients of one linear predictor that have one prior."""
 
@@ -68,14 +83,14 @@ class Block(NamedTuple):
     """location and sd of the orthogonal basis' coefficients, if the prior is the default"""
 
     @property
-    def site(self) -> str:
-        """What the model calls them in the sampler's units."""
-        return f"{self.name}_z"
-
-    @property
     def single(self) -> bool:
         """Whether it is one coefficient by its own name."""
         return self.directions is None and len(self.columns) == 1 and not self.prior.batch_shape
+
+    @property
+    def layout(self) -> Layout:
+        """Its site, without the prior."""
+        return Layout(self.name, self.columns, self.single)
 
 
 class Priors(dict[str, Prior]):
@@ -132,7 +147,7 @@ def describe(prior: Prior, element: int | None = None) -> str:
     return f"{type(prior).__name__}({', '.join(values)})"
 
 
-def joined(values: Mapping[str, Any], blocks: Sequence[Block]) -> Any:
+def joined(values: Mapping[str, Any], blocks: Sequence[Layout]) -> Any:
     """Return the sampler's coefficients of one linear predictor, along the last axis.
 
     Of JAX or NumPy arrays by site.

@@ -1,6 +1,6 @@
 """The numbers of a regression: what a formula and a table come to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,3 +90,19 @@ class Design(Columns):
         """The designs besides that of the location, by the name of their formula."""
         designs = {name: getattr(self, name) for name in FORMULAS}
         return {name: columns for name, columns in designs.items() if columns is not None}
+
+
+def center_owners(terms: Sequence[GroupTerm]) -> dict[str, str]:
+    """Return the terms whose x is centered, and the effect of their group alone.
+
+    A slope's x is, where the group has an effect of its own, which then is that at the center.
+    """
+    own = {term.group: term.name for term in terms if term.effects == ("1",)}
+    return {
+        term.name: own[term.group]
+        for term in terms
+        if term.group in own
+        and term.name != own[term.group]
+        and term.numeric
+        and term.x.shape[1] == 1
+    }
