@@ -144,7 +144,9 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     design, coordinates, likelihood, _ = setting
     draws = {name: np.asarray(values, float) for name, values in draws.items()}
     posterior = {
-        part: coordinates.predictors[part].coefficients(joined(draws, blocks))
+        part: coordinates.predictors[part].coefficients(
+            joined(draws, [block.layout for block in blocks])
+        )
         for part, blocks in setting.priors.blocks.items()
     }
     for name in likelihood.scales:

@@ -23,10 +23,18 @@ from robust_dist.regression.design.formula import make_design, split_formulas
 from robust_dist.regression.design.frame import to_frame
 from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import NAMES, find_likelihood
-from robust_dist.regression.model import make_data, make_model
+from robust_dist.regression.model import (
+    in_mode,
+    make_constants,
+    make_data,
+    make_model,
+    make_structure,
+    model_of,
+)
 from robust_dist.regression.own_priors import Prior, choose
 from robust_dist.regression.posterior.approximate import approximate, mean_density
-from robust_dist.regression.posterior.nuts import run, sampler
+from robust_dist.regression.posterior.nuts import Run, sample
+from robust_dist.regression.posterior.padding import fill, padded
 from robust_dist.regression.posterior.pointwise import MANY, prepare, thinning
 from robust_dist.regression.posterior.shard import shard
 from robust_dist.regression.predict import predict
@@ -228,41 +236,27 @@ class Regression:
                 "both go to 0; use method 'nuts' or 'svi', or fix "
                 f"'{free[0]}_sigma' by a prior that is a number"
             )
-        data = self.data if mesh is None else shard(self.data, mesh)
         say = stage or (lambda text: None)
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
         statistics: Mapping[str, Any] = {}
         problems: tuple[str, ...] = ()
-
-        def make(copies: float) -> Callable[..., None]:
-            return make_model(*self.setting, copies=copies)
-
+        model = model_of(make_structure(*self.setting))
+        constants = in_mode(make_constants(*self.setting))
         rows = len(self.design.y)
         shape = (1, 1) if method == "map" else (chains, draws)
         thin = min(thinning(shape[0] * shape[1], rows), shape[1])
         kept = -(-shape[1] // thin)
         say("compiling")
-        follow = prepare(self.model, self.data, self.sites, shape[0] * kept, thin)
+        follow = prepare(model, constants, self.data, shape[0] * kept, thin)
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
-            # where chains go in turns, to save memory, and float32's rounding of the total counts
-            model, many = self.model, rows >= MANY
-            large = many or mesh is not None
-            if many:
-                centre = mean_density(make, self.sites, self.data)
-                model = compensated(model, centre, sharded=mesh is not None)
-            mcmc = sampler(
-                *(model, draws, warmup, chains, target_accept, bar, self.dense),
-                # a computation that closes over the data would have a copy of them
-                reuse=large,
-                in_turns=large,
-            )
-            sites, statistics = run(mcmc, keys[0], data)
+            run = Run(draws, warmup, chains, target_accept, self.dense, progress=bar)
+            sites, statistics = self.draw(keys[0], run, mesh)
         else:
             say(f"optimising ({method})")
             sites, problems = approximate(
-                make, self.sites, method, keys[0], self.data, (chains, draws), bar
+                model, constants, method, keys[0], self.data, (chains, draws), bar
             )
         latent = {name: sites[name] for name in self.sites}
         say(
@@ -288,6 +282,24 @@ class Regression:
     def predict(self, dt: DataTree, new_data: Any = None, **options: Any) -> DataArray:
         """Return predictions of new rows; see :func:`robust_dist.regression.predict`."""
         return predict(dt, new_data, functions=self.functions, **options)
+
+    def draw(
+        self, key: jax.Array, run: Run, mesh: Mesh | None = None, keep: np.ndarray | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return draws of every site and the sampler's statistics, of all rows or some."""
+        model, rows = model_of(make_structure(*self.setting)), len(self.design.y)
+        constants = in_mode(make_constants(*self.setting))
+        data = self.data if keep is None else {**self.data, "keep": keep}
+        many = rows >= MANY
+        if many:
+            # chains go in turns, to save memory, and float32's rounding of the total counts
+            centre = mean_density(model, constants, self.data)
+            model = compensated(model, centre, sharded=mesh is not None)
+        if mesh is not None:
+            data = shard(data, mesh)
+        elif not many:
+            data = fill(data, padded(rows))
+        return sample(model, constants, data, key, run._replace(in_turns=many or mesh is not None))
 
     @property
     def dense(self) -> bool:

@@ -11,7 +11,7 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.posterior.nuts import run, sampler
+from robust_dist.regression.posterior.nuts import Run
 from robust_dist.regression.posterior.pointwise import thinning
 from robust_dist.regression.row_laws import parameters_in_blocks, row_law
 
@@ -100,17 +100,8 @@ class _Refitting(SamplingWrapper):
         super().__init__(regression.model, idata_orig=numbered)
         self._regression = regression
         self._seed = options["seed"]
-        # one sampler: the row to leave out is an argument, so that it is compiled once
-        self._mcmc = sampler(
-            regression.model,
-            options["draws"],
-            options["warmup"],
-            options["chains"],
-            options["target_accept"],
-            progress=False,
-            dense=regression.dense,
-            reuse=True,
-        )
+        chosen = {name: options[name] for name in ("draws", "warmup", "chains", "target_accept")}
+        self._run = Run(**chosen, dense=regression.dense)
 
     def sel_observations(self, idx: int) -> tuple[int, int]:
         """Return the row to leave out, and the row to predict."""
@@ -120,7 +111,7 @@ class _Refitting(SamplingWrapper):
         """Return the posterior without the row."""
         keep = np.arange(len(self._regression.design.y)) != modified_observed_data
         key = jax.random.fold_in(jax.random.key(self._seed), modified_observed_data)
-        sites, _ = run(self._mcmc, key, {**self._regression.data, "keep": keep})
+        sites, _ = self._regression.draw(key, self._run, keep=keep)
         latent = {name: sites[name] for name in self._regression.sites}
         return posterior_alone(self._regression.setting, latent)
 

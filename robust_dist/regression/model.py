@@ -177,7 +177,7 @@ def model_of(structure: Structure) -> Callable[..., None]:
         weights: Array | None = None,
         keep: Array | None = None,
     ) -> None:
-        constants = _in_mode(constants)
+        constants = in_mode(constants)
         beta = coefficients("beta", constants)
         effects = {name: _group_effects(name, constants) for name in structure.terms}
         scaled = {
@@ -250,7 +250,7 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     return {name: values for name, values in data.items() if values is not None}
 
 
-def _in_mode(constants: Constants) -> Constants:
+def in_mode(constants: Constants) -> Constants:
     """Return the constants in the precision of JAX's mode, which may have changed since."""
 
     def cast(value: Any) -> Any:

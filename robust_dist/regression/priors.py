@@ -147,13 +147,13 @@ def describe(prior: Prior, element: int | None = None) -> str:
     return f"{type(prior).__name__}({', '.join(values)})"
 
 
-def joined(values: Mapping[str, Any], blocks: Sequence[Layout]) -> Any:
+def joined(values: Mapping[str, Any], layouts: Sequence[Layout]) -> Any:
     """Return the sampler's coefficients of one linear predictor, along the last axis.
 
     Of JAX or NumPy arrays by site.
     """
-    parts = [values[b.site][..., None] if b.single else values[b.site] for b in blocks]
-    order = np.argsort([column for block in blocks for column in block.columns])
+    parts = [values[b.site][..., None] if b.single else values[b.site] for b in layouts]
+    order = np.argsort([column for layout in layouts for column in layout.columns])
     library = np if isinstance(parts[0], np.ndarray) else jnp
     return library.concatenate(parts, axis=-1)[..., order]
 

@@ -12,7 +12,8 @@ posterior's density and its own have a tail that is too heavy (Pareto k above 0.
 Simpson and Gelman, Yes, but did it work?, ICML 2018), it is none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +27,9 @@ from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
+from robust_dist.regression.model import Constants
 from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
+from robust_dist.regression.posterior.sites import Model
 
 _PILOT = 20_000
 """rows by which starts are judged, and that tell the mean log density of all"""
@@ -59,8 +62,8 @@ def batch_size(method: str, rows: int) -> int | None:
 
 
 def approximate(
-    make: Callable[[float], Callable[..., None]],
-    sites: Sequence[str],
+    model: Model,
+    constants: Constants,
     method: str,
     key: Array,
     data: Mapping[str, Any],
@@ -71,16 +74,12 @@ def approximate(
 
     Parameters
     ----------
-    make
-        The model, of how many rows each row stands for.
-    sites
-        What it samples.
+    model, constants, data
+        A model of ``regression.model.model_of``, and its arguments, all rows.
     method
         ``"svi"``, ``"laplace"`` or ``"map"``.
     key
         Of JAX.
-    data
-        The arguments of the model, all rows.
     shape
         Of the draws; of ``"map"`` there is one.
     progress
@@ -92,11 +91,13 @@ def approximate(
         If the posterior has no curvature at its mode.
     """
     optimise, draw = jax.random.split(key)
-    svi = _variational(make, method, optimise, data, progress) if method == "svi" else None
+    svi = None
+    if method == "svi":
+        svi = _variational(model, constants, method, optimise, data, progress)
     with jax.enable_x64(True):
-        target = sampler_target(make(1.0), data, sites)
+        target = sampler_target(model, constants, data)
         if svi is None:
-            mode = find_mode(target, _starts(make, data, sites, target.size))
+            mode = find_mode(target, _starts(model, constants, data, target.size))
             center, problems = jnp.asarray(mode.vector), mode.problems
         else:
             center, problems = jnp.asarray(svi[0], float), ()
@@ -127,20 +128,20 @@ def _as_numpy(draws: Mapping[str, Array], axes: int) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float32)[lead] for name, value in draws.items()}
 
 
-def _starts(
-    make: Callable[[float], Callable[..., None]],
-    data: Mapping[str, Any],
-    sites: Sequence[str],
-    size: int,
-) -> np.ndarray:
+def _starts(model: Model, constants: Constants, data: Mapping[str, Any], size: int) -> np.ndarray:
     """Return where to climb from: of many rows the mode of some of them alone."""
     rows = len(data["y"])
     if rows <= _PILOT:
         return starts(size)
-    step = -(-rows // _PILOT)
-    part = jax.tree.map(lambda values: values[::step], dict(data))
-    pilot = sampler_target(make(rows / len(part["y"])), part, sites)
+    part = _pilot(data)
+    pilot = sampler_target(model, constants._replace(copies=rows / len(part["y"])), part)
     return find_mode(pilot, starts(size)).vector[None]
+
+
+def _pilot(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some of the rows."""
+    step = -(-len(data["y"]) // _PILOT)
+    return jax.tree.map(lambda values: values[::step], dict(data))
 
 
 def _mismatch(
@@ -164,25 +165,20 @@ def _mismatch(
     )
 
 
-def mean_density(
-    make: Callable[[float], Callable[..., None]],
-    sites: Sequence[str],
-    data: Mapping[str, Any],
-) -> float:
+def mean_density(model: Model, constants: Constants, data: Mapping[str, Any]) -> float:
     """Return about the mean log density of a row, at the mode of some of the rows."""
-    step = -(-len(data["y"]) // _PILOT)
-    part = jax.tree.map(lambda values: values[::step], dict(data))
-    model = make(1.0)
+    part = _pilot(data)
     with jax.enable_x64(True):
-        target = sampler_target(model, part, sites)
+        target = sampler_target(model, constants, part)
         # one start: of a mode elsewhere the mean would do as well
         mode = find_mode(target, np.zeros((1, target.size)))
         values = _as_numpy(target.constrain(jnp.asarray(mode.vector)), 0)
-    return mean_log_density(model, values, **part)
+    return mean_log_density(partial(model, constants), values, **part)
 
 
 def _variational(
-    make: Callable[[float], Callable[..., None]],
+    model: Model,
+    constants: Constants,
     method: str,
     key: Array,
     data: Mapping[str, Any],
@@ -192,11 +188,11 @@ def _variational(
     start, optimise = jax.random.split(key)
     rows = len(data["y"])
     batch = batch_size(method, rows)
-    model = make(rows / (batch or rows))
-    guide = _guide(model, start, data)
+    bound = partial(model, constants._replace(copies=rows / (batch or rows)))
+    guide = _guide(bound, start, data)
     # from steps as wide as the axes are to a hundredth of the posterior's width and less
     optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / _STEPS))
-    svi = SVI(model, guide, optimizer, Trace_ELBO())
+    svi = SVI(bound, guide, optimizer, Trace_ELBO())
     arrays = jax.tree.map(jnp.asarray, dict(data))
 
     def part(key: Array, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -10,18 +10,25 @@ Newton's steps (SciPy's trust region), so that gradient and curvature at the end
 is a mode.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
-from numpyro.infer import init_to_uniform
-from numpyro.infer.util import initialize_model
 from scipy import optimize
+
+from robust_dist.regression.model import STRUCTURES
+from robust_dist.regression.posterior.sites import (
+    Model,
+    constrained,
+    potential,
+    size,
+    unconstrained,
+    unravel,
+)
 
 # Besides the robust fit, at zero: a posterior with one mode needs none of them. Half of them lie as
 # far off as NumPyro's samplers start, half four times as far
@@ -62,41 +69,32 @@ class Mode(NamedTuple):
     """why it may be no mode, one sentence each"""
 
 
-def sampler_target(
-    model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str]
-) -> Target:
+def sampler_target(model: Model, constants: Any, data: Mapping[str, Any]) -> Target:
     """Return the log joint density of a model; call it, and all it returns, in double precision."""
-    arguments = jax.tree.map(jnp.asarray, dict(data))
-    info = initialize_model(
-        jax.random.key(0),
-        model,
-        init_strategy=init_to_uniform(radius=0.01),
-        model_kwargs=arguments,
-        dynamic_args=True,
-        validate_grad=False,
-    )
-    # in the model's order, as NumPyro's guides have it
-    sampled = [name for name in info.model_trace if name in info.param_info.z]
-    first = OrderedDict((name, info.param_info.z[name].astype(float)) for name in sampled)
-    start, unravel = ravel_pytree(first)
-
-    # the data are arguments: closed over they would be constants of the program, and copied
-    @jax.jit
-    def density(vector: Array, arguments: Mapping[str, Any]) -> Array:
-        return -info.potential_fn(**arguments)(unravel(vector))
-
-    @jax.jit
-    def constrain(vector: Array, arguments: Mapping[str, Any]) -> dict[str, Array]:
-        values = info.postprocess_fn(**arguments)(unravel(vector))
-        return {name: values[name] for name in sites}
-
-    slope = jax.jit(jax.value_and_grad(density))
+    constants, data = jax.tree.map(jnp.asarray, (constants, dict(data)))
+    density, slope, constrain = _programs(model)
     return Target(
-        lambda vector: density(vector, arguments),
-        lambda vector: slope(vector, arguments),
-        start.size,
-        lambda vector: constrain(vector, arguments),
+        lambda vector: density(vector, constants, data),
+        lambda vector: slope(vector, constants, data),
+        size(unconstrained(model, constants, data)),
+        lambda vector: constrain(vector, constants, data),
     )
+
+
+@lru_cache(maxsize=STRUCTURES)
+def _programs(model: Model) -> tuple[Callable[..., Any], ...]:
+    """Return the density, that and its gradient, and the map to what the model samples."""
+
+    def density(vector: Array, constants: Any, data: Mapping[str, Any]) -> Array:
+        # in the model's order, as NumPyro's guides have it
+        z = unravel(vector, unconstrained(model, constants, data))
+        return -potential(model, constants, data, z)
+
+    def constrain(vector: Array, constants: Any, data: Mapping[str, Any]) -> dict[str, Array]:
+        z = unravel(vector, unconstrained(model, constants, data))
+        return constrained(model, constants, data, z)
+
+    return jax.jit(density), jax.jit(jax.value_and_grad(density)), jax.jit(constrain)
 
 
 def starts(size: int, key: int = 0) -> np.ndarray:

@@ -1,59 +1,244 @@
-"""The posterior by NUTS."""
+"""The posterior by NumPyro's NUTS, compiled once for each structure of a model.
+
+A program runs up to a hundred steps of all chains, whatever becomes of them: it serves warm-up and
+draws, however many, and all data of one shape; and between two calls one can tell how far it is.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import jax
-from jax import Array
-from numpyro.infer import MCMC, NUTS, init_to_uniform
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
 
-# the fields of HMCState that become sample_stats
-_STATISTICS = (
-    "diverging",
-    "num_steps",
-    "accept_prob",
-    "energy",
-    "potential_energy",
-    "adapt_state.step_size",
-)
+from robust_dist._errors import InputError
+from robust_dist.regression.model import STRUCTURES
+from robust_dist.regression.posterior.quick import compiler_options
+from robust_dist.regression.posterior.sites import Model, constrained, potential, unconstrained
+
+STATISTICS: dict[str, Callable[[Any], Array]] = {
+    "diverging": lambda state: state.diverging,
+    "num_steps": lambda state: state.num_steps,
+    "accept_prob": lambda state: state.accept_prob,
+    "energy": lambda state: state.energy,
+    "potential_energy": lambda state: state.potential_energy,
+    "adapt_state.step_size": lambda state: state.adapt_state.step_size,
+}
+"""what becomes sample_stats, by its name in HMCState"""
+_STEPS = 100
+"""that a program takes at most"""
+_ATTEMPTS = 100
+"""to find a start where the density is finite"""
 
 
-def sampler(
-    model: Callable[..., None],
-    draws: int,
-    warmup: int,
-    chains: int,
-    target_accept: float,
-    progress: bool,
-    dense: bool = False,
-    reuse: bool = False,
-    in_turns: bool = False,
-) -> MCMC:
-    """Return NumPyro's sampler.
+class Run(NamedTuple):
+    """How to sample."""
 
-    With ``reuse`` it compiles nothing when it runs again on data of the same shapes, and takes
-    longer to compile at first. Chains run ``in_turns`` where all would take too much memory.
+    draws: int
+    warmup: int
+    chains: int
+    target_accept: float
+    dense: bool = False
+    """whether to adapt to correlations"""
+    in_turns: bool = False
+    """whether chains run one after the other, where all would take too much memory"""
+    progress: bool = False
+
+
+def sample(
+    model: Model, constants: Any, data: Mapping[str, Any], key: Array, run: Run
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return draws of every site and the sampler's statistics, chains and draws leading.
+
+    Chains run in parallel if there is a device for each, else vectorised on one, or in turns.
+
+    Parameters
+    ----------
+    model, constants, data
+        A model of ``regression.model.model_of``, and its arguments.
+    key
+        Of JAX.
+    run
+        How to sample.
+
+    Raises
+    ------
+    InputError
+        If no start has a finite density.
     """
-    together = "parallel" if jax.local_device_count() >= chains > 1 else "vectorized"
-    # the standardised origin is a robust fit: chains start apart, but not far from it
-    kernel = NUTS(
-        model,
-        init_strategy=init_to_uniform(radius=1.0),
-        target_accept_prob=target_accept,
-        dense_mass=dense,
+    keys = jax.random.split(key, run.chains)
+    parts = [keys[i : i + 1] for i in range(run.chains)] if run.in_turns else [keys]
+    steps = len(parts) * (run.warmup + run.draws)
+    with _Bar(steps, run.progress) as bar:
+        results = [_chains(model, constants, data, part, run, bar) for part in parts]
+    return jax.tree.map(lambda *values: np.concatenate(values), *results)
+
+
+def _chains(
+    model: Model, constants: Any, data: Mapping[str, Any], keys: Array, run: Run, bar: "_Bar"
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the draws of chains that run together."""
+    how = "together"
+    if run.in_turns:
+        how = "alone"
+    elif jax.local_device_count() >= run.chains > 1:
+        how = "devices"
+    rows = len(data["y"])
+    start, advance = _programs(
+        *(model, run.warmup, run.target_accept, run.dense, how, run.chains),
+        compiler_options(rows),
     )
-    return MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="sequential" if in_turns else together,
-        progress_bar=progress,
-        jit_model_args=reuse,
+    states = _started(start, keys, constants, data)
+    kept = []
+    for phase, total in (("warm-up", run.warmup), ("sampling", run.draws)):
+        for done in range(0, total, _STEPS):
+            count = min(_STEPS, total - done)
+            states, values = advance(states, count, constants, data)
+            if phase == "sampling":
+                kept.append(jax.tree.map(lambda value, n=count: np.asarray(value)[:, :n], values))
+            bar.advance(phase, count)
+    return jax.tree.map(lambda *values: np.concatenate(values, axis=1), *kept)
+
+
+def _started(
+    start: Callable[..., Any], keys: Array, constants: Any, data: Mapping[str, Any]
+) -> Any:
+    """Return the chains' states where the density is finite."""
+    attempts = keys
+    for _ in range(_ATTEMPTS):
+        states = start(attempts, constants, data)
+        finite = jnp.isfinite(states.potential_energy)
+        if bool(finite.all()):
+            return states
+        others = jax.vmap(lambda key: jax.random.fold_in(key, 1))(attempts)
+        attempts = jnp.where(finite, attempts, others)
+    raise InputError(
+        f"the density is not finite at any of {_ATTEMPTS} starts: a prior leaves nothing of the "
+        "data's neighbourhood; give it more room"
     )
 
 
-def run(mcmc: MCMC, key: Array, data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return draws of every site and the sampler's statistics, chains and draws leading."""
-    mcmc.run(key, **data, extra_fields=_STATISTICS)
-    return mcmc.get_samples(group_by_chain=True), mcmc.get_extra_fields(group_by_chain=True)
+@lru_cache(maxsize=STRUCTURES)
+def _programs(
+    model: Model,
+    warmup: int,
+    target_accept: float,
+    dense: bool,
+    how: str,
+    chains: int,
+    options: tuple[tuple[str, Any], ...],
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the programs that start chains, and that take some steps of them."""
+
+    def kernel(z: Any, key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+        """Return the first state, and the function of a state that returns the next."""
+        first, step = hmc(
+            potential_fn_gen=lambda *args, **kwargs: partial(potential, model, *args, kwargs)
+        )
+        state = first(
+            z,
+            warmup,
+            target_accept_prob=target_accept,
+            dense_mass=[tuple(sorted(z.z if isinstance(z, ParamInfo) else z))] if dense else [],
+            model_args=(constants,),
+            model_kwargs=dict(data),
+            rng_key=key,
+        )
+        return state, step
+
+    def start(key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+        key, start = jax.random.split(key)
+        shapes = unconstrained(model, constants, data)
+        keys = jax.random.split(start, len(shapes))
+        # the standardised origin is a robust fit: chains start apart, but not far from it
+        z = {
+            name: jax.random.uniform(each, shape, minval=-1.0, maxval=1.0)
+            for (name, shape), each in zip(shapes.items(), keys, strict=True)
+        }
+        return kernel(z, key, constants, data)[0]
+
+    def advance(state: Any, count: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+        # the schedule of adaptation is made along with a first state, which nobody asks for here
+        here = ParamInfo(state.z, state.potential_energy, state.z_grad)
+        _, step = kernel(here, state.rng_key, constants, data)
+
+        def values(state: Any) -> Any:
+            return state.z, {name: field(state) for name, field in STATISTICS.items()}
+
+        def body(number: Array, carry: Any) -> Any:
+            state, kept = carry
+            state = step(state, (constants,), dict(data))
+            return state, jax.tree.map(
+                lambda values, value: values.at[number].set(value), kept, values(state)
+            )
+
+        kept = jax.tree.map(
+            lambda value: jnp.zeros((_STEPS, *jnp.shape(value)), jnp.result_type(value)),
+            values(state),
+        )
+        state, (z, statistics) = lax.fori_loop(0, count, body, (state, kept))
+        sites = jax.vmap(lambda z: constrained(model, constants, data, z))(z)
+        return state, (sites, statistics)
+
+    several: Callable[..., Any] = {
+        "together": jax.vmap,
+        "alone": _alone,
+        "devices": partial(_on_devices, chains=chains),
+    }[how]
+    compiled = partial(jax.jit, compiler_options=dict(options))
+    return (
+        compiled(several(start, in_axes=(0, None, None))),
+        compiled(several(advance, in_axes=(0, None, None, None))),
+    )
+
+
+def _alone(function: Callable[..., Any], in_axes: Any) -> Callable[..., Any]:
+    """Return the function of one chain, for a leading axis of one."""
+
+    def call(chain: Any, *others: Any) -> Any:
+        one = function(jax.tree.map(lambda value: value[0], chain), *others)
+        return jax.tree.map(lambda value: value[None], one)
+
+    return call
+
+
+def _on_devices(function: Callable[..., Any], in_axes: Any, chains: int) -> Callable[..., Any]:
+    """Return the function of a chain for each device."""
+    mesh = Mesh(np.array(jax.local_devices()[:chains]), "chain")
+    specs = tuple(PartitionSpec() if axis is None else PartitionSpec("chain") for axis in in_axes)
+    return jax.shard_map(
+        _alone(function, in_axes),
+        mesh=mesh,
+        in_specs=specs,
+        out_specs=PartitionSpec("chain"),
+        check_vma=False,
+    )
+
+
+class _Bar:
+    """How far the sampler is, on stderr."""
+
+    def __init__(self, steps: int, shown: bool) -> None:
+        self._bar = None
+        if shown:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, desc="compiling")
+
+    def advance(self, phase: str, steps: int) -> None:
+        """Tell of steps taken."""
+        if self._bar is not None:
+            self._bar.set_description(phase, refresh=False)
+            self._bar.update(steps)
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()

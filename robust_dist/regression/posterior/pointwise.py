@@ -1,27 +1,34 @@
-"""What follows from the draws, compiled as one: pointwise densities, predictions and the prior.
+"""What follows from the draws: pointwise densities, predictions and the prior.
 
-Rows are evaluated in blocks, so that what is computed on the way takes little memory.
+One program evaluates some draws on a block of rows, whatever their numbers in all, and serves draws
+of the prior, too: what a law compiles to is most of the time. It takes little memory on the way.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 from numpyro.handlers import seed, substitute, trace
 
 from robust_dist.regression.likelihoods import alphas
+from robust_dist.regression.model import STRUCTURES
+from robust_dist.regression.posterior.padding import fill, padded
+from robust_dist.regression.posterior.quick import compiler_options
+from robust_dist.regression.posterior.sites import Model
 
 PRIOR_DRAWS = 1000
 _AT_ONCE = 1_000_000
 """draws times rows of a block that are in memory at a time"""
 _ALPHAS = 4096
 """draws times alphas that are in memory at a time: each brings a table of its quantiles"""
+_DRAWS = 1024
+"""that are evaluated at a time, at most"""
 _KEPT = 20_000_000
 """draws times rows that a group may hold"""
 MANY = 200_000
@@ -50,78 +57,138 @@ def numbers(rows: int) -> float:
 
 
 def prepare(
-    model: Callable[..., None], data: Mapping[str, Any], sites: Sequence[str], count: int, thin: int
+    model: Model, constants: Any, data: Mapping[str, Any], count: int, thin: int
 ) -> Callable[[Array, Mapping[str, ArrayLike]], Following]:
     """Return the function of a key and draws that computes what follows from them.
 
-    It is traced here and compiled in the background, while the sampler runs.
+    Unless there is such a program already, it is compiled in the background, meanwhile.
 
     Parameters
     ----------
-    model, data
-        The model and its arguments.
-    sites
-        What the model samples.
+    model, constants, data
+        A model of ``regression.model.model_of``, and its arguments.
     count
         How many draws there will be.
     thin
         Of so many draws of the prior one is kept.
     """
-    prior = _prior(model, sites)
     rows = len(data["y"])
-    blocks = list(_blocks(rows))
-    # in NumPy: each slice of a JAX array would be compiled
     host = jax.tree.map(np.asarray, dict(data))
+    if rows < MANY:
+        host = fill(host, padded(rows))
+        host.pop("keep")  # what becomes of the last rows is not looked at
+    blocks = list(_blocks(len(host["y"])))
 
     def part(block: slice) -> dict[str, Any]:
         return jax.tree.map(lambda values: values[block], host)
 
-    one, tables = _shapes(prior, part(blocks[0]))
-    at_once = max(1, min(_AT_ONCE // min(rows, MANY), _ALPHAS // tables))
+    first = part(blocks[0])
+    one, tables = _shapes(model, constants, first)
+    at_once = max(1, min(_AT_ONCE // len(first["y"]), _ALPHAS // tables, _DRAWS, padded(count)))
     before = max(1, min(-(-PRIOR_DRAWS // thin), int(numbers(rows) / rows)))
+    from_prior = _drawing(model)
+    shapes = {name: jax.ShapeDtypeStruct((at_once, *v.shape), v.dtype) for name, v in one.items()}
+    keys = jax.random.split(jax.random.key(0), at_once)
+    evaluating = _evaluating(
+        model, compiler_options(rows), _avals((keys, shapes, constants, first))
+    )
 
-    def pointwise(draw: tuple[Array, Mapping[str, Array]], data: Mapping[str, Any]) -> Any:
-        key, values = draw
-        traced = trace(substitute(model, values)).get_trace(**data)
+    def evaluate(key: Array, latent: Mapping[str, np.ndarray], block: slice) -> Any:
+        """Yield some draws at a time: which, and what follows from them."""
+        call, total = evaluating.result(), len(next(iter(latent.values())))
+        values = part(block)
+        for number, start in enumerate(range(0, total, at_once)):
+            # the last are filled up with draws that were there before
+            chosen = np.arange(start, start + at_once) % total
+            draws = {name: value[chosen] for name, value in latent.items()}
+            each = jax.random.split(jax.random.fold_in(key, number), at_once)
+            kept = min(at_once, total - start)
+            found = call(each, draws, constants, values)
+            yield (
+                slice(start, start + kept),
+                jax.tree.map(lambda v, n=kept: np.asarray(v)[:n], found),
+            )
+
+    def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
+        keys = jax.random.split(key, 3)
+        draws = {
+            name: np.asarray(value, shapes[name].dtype).reshape(-1, *one[name].shape)
+            for name, value in latent.items()
+        }
+        prior = _prior_draws(from_prior, keys[1], before, at_once, constants, first)
+        log_likelihood = np.empty((count, rows), np.float32)
+        predictive = np.empty((count, rows), np.float32)
+        prior_predictive = np.empty((before, rows), np.float32)
+        log_prior = {name: [] for name in one}
+        for number, block in enumerate(blocks):
+            within = slice(block.start, min(block.stop, rows))
+            width = within.stop - within.start
+            for chosen, values in evaluate(jax.random.fold_in(keys[0], number), draws, block):
+                density, response, of_prior = values
+                log_likelihood[chosen, within] = density[:, :width]
+                predictive[chosen, within] = response[:, :width]
+                if number == 0:
+                    for name, value in of_prior.items():
+                        log_prior[name].append(value)
+            for chosen, values in evaluate(jax.random.fold_in(keys[2], number), prior, block):
+                prior_predictive[chosen, within] = values[1][:, :width]
+        joined = {name: np.concatenate(values) for name, values in log_prior.items()}
+        return Following(log_likelihood, predictive, joined, prior, prior_predictive)
+
+    return follow
+
+
+def _prior_draws(
+    call: Callable[..., Any], key: Array, count: int, at_once: int, constants: Any, data: Any
+) -> dict[str, np.ndarray]:
+    """Return draws of what the model samples, from the prior."""
+    keys = jax.random.split(key, -(-count // at_once))
+    parts = [call(jax.random.split(one, at_once), constants, data) for one in keys]
+    return jax.tree.map(lambda *values: np.concatenate(values)[:count], *parts)
+
+
+def _avals(arguments: Any) -> tuple[Any, ...]:
+    """Return what a program is compiled for: the tree of its arguments, their shapes and types."""
+    leaves, tree = jax.tree.flatten(arguments)
+    return tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
+@lru_cache(maxsize=STRUCTURES)
+def _evaluating(
+    model: Model, options: tuple[tuple[str, Any], ...], avals: tuple[Any, ...]
+) -> Future[Callable[..., Any]]:
+    """Return the program that evaluates draws on rows, soon."""
+    tree, shapes = avals
+
+    def pointwise(
+        key: Array, values: Mapping[str, Array], constants: Any, data: Mapping[str, Any]
+    ) -> Any:
+        traced = trace(substitute(model, values)).get_trace(constants, **data)
         log_prior = {name: traced[name]["fn"].log_prob(values[name]) for name in values}
         law = traced["y"]["fn"]
         return law.log_prob(data["y"]), law.sample(key), log_prior
 
-    @jax.jit
-    def run(
-        key: Array, block: ArrayLike, latent: Mapping[str, Array], data: Mapping[str, Any]
-    ) -> Any:
-        keys = jax.random.split(key)
-        draws = jax.vmap(lambda key: prior(key, data)[0])(jax.random.split(keys[1], before))
-        # one pass over both: what a law compiles to is most of the time
-        both = jax.tree.map(lambda *parts: jnp.concatenate(parts), dict(latent), draws)
-        each = jax.random.split(jax.random.fold_in(keys[0], block), count + before)
-        return draws, _map(lambda draw: pointwise(draw, data), (each, both), at_once)
-
-    shapes = {name: jax.ShapeDtypeStruct((count, *v.shape), v.dtype) for name, v in one.items()}
-    lowered = run.lower(jax.random.key(0), 0, shapes, part(blocks[0]))
+    program = jax.jit(
+        jax.vmap(pointwise, in_axes=(0, 0, None, None)), compiler_options=dict(options)
+    )
+    leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
+    lowered = program.lower(*jax.tree.unflatten(tree, leaves))
     executor = ThreadPoolExecutor(1)
     compiled = executor.submit(lowered.compile)
     executor.shutdown(wait=False)
+    return compiled
 
-    def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
-        call = compiled.result()
-        log_likelihood = np.empty((count, rows), np.float32)
-        predictive = np.empty((count, rows), np.float32)
-        prior_predictive = np.empty((before, rows), np.float32)
-        for number, block in enumerate(blocks):
-            draws, (density, response, log_prior) = call(key, number, dict(latent), part(block))
-            log_likelihood[:, block] = density[:count]
-            predictive[:, block], prior_predictive[:, block] = response[:count], response[count:]
-        return Following(
-            log_likelihood,
-            predictive,
-            {name: np.asarray(values[:count]) for name, values in log_prior.items()},
-            jax.tree.map(np.asarray, draws),
-            prior_predictive,
-        )
 
-    return follow
+@lru_cache(maxsize=STRUCTURES)
+def _drawing(model: Model) -> Callable[..., Any]:
+    """Return the program that draws from the prior."""
+    return jax.jit(
+        jax.vmap(
+            lambda key, constants, data: _prior(model, key, constants, data)[0],
+            in_axes=(0, None, None),
+        ),
+        compiler_options=dict(compiler_options(0)),
+    )
 
 
 def _blocks(rows: int) -> Iterator[slice]:
@@ -132,25 +199,18 @@ def _blocks(rows: int) -> Iterator[slice]:
         yield slice(last - length, last)
 
 
-def _prior(model: Callable[..., None], sites: Sequence[str]) -> Callable[..., Any]:
-    """Return the function of a key and data that draws from the prior, with the rows' alpha."""
+def _prior(model: Model, key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+    """Return a draw of what the model samples, from the prior, and the rows' alpha."""
+    traced = trace(seed(model, key)).get_trace(constants, **data)
+    sampled = {
+        name: site["value"]
+        for name, site in traced.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+    return sampled, alphas(traced["y"]["fn"])
 
-    def prior(key: Array, data: Mapping[str, Any]) -> Any:
-        traced = trace(seed(model, key)).get_trace(**data)
-        return {name: traced[name]["value"] for name in sites}, alphas(traced["y"]["fn"])
 
-    return prior
-
-
-def _shapes(prior: Callable[..., Any], data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+def _shapes(model: Model, constants: Any, data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     """Return the shape of each site, and how many alphas the rows of one draw have."""
-    one, tables = jax.eval_shape(lambda key: prior(key, data), jax.random.key(0))
+    one, tables = jax.eval_shape(lambda key: _prior(model, key, constants, data), jax.random.key(0))
     return one, math.prod(tables.shape)
-
-
-def _map(function: Callable[[Any], Any], values: Any, at_once: int) -> Any:
-    """Return the function's values, all at once if there is memory for that."""
-    size = len(jax.tree.leaves(values)[0])
-    if size <= at_once:
-        return jax.vmap(function)(values)
-    return lax.map(function, values, batch_size=at_once)

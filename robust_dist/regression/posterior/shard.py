@@ -9,6 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import CHUNKS
+from robust_dist.regression.posterior.padding import fill
 
 
 def shard(data: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
@@ -38,20 +39,12 @@ def shard(data: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     # each device has as many rows as any other, and each place that float64 is asked at as well
     multiple = mesh.size * CHUNKS if rows >= mesh.size * CHUNKS else mesh.size
     extra = -rows % multiple
-    arguments = dict(data)
-    if extra:
-        arguments["keep"] = np.ones(rows, bool)
+    arguments = fill(data, rows + extra) if extra else dict(data)
     # the compiler decides on the sharding of all else, also where the mesh asks to be told
     spread = NamedSharding(Mesh(mesh.devices, mesh.axis_names), PartitionSpec(mesh.axis_names))
 
-    def place(name: str, values: np.ndarray) -> jax.Array:
-        widths = [(0, extra)] + [(0, 0)] * (values.ndim - 1)
-        filled = np.pad(values, widths, mode="constant" if name == "keep" else "edge")
-        return jax.make_array_from_callback(filled.shape, spread, lambda index: filled[index])
+    def place(values: Any) -> jax.Array:
+        values = np.asarray(values)
+        return jax.make_array_from_callback(values.shape, spread, lambda index: values[index])
 
-    return {
-        name: {key: place(key, part) for key, part in values.items()}
-        if isinstance(values, Mapping)
-        else place(name, values)
-        for name, values in arguments.items()
-    }
+    return jax.tree.map(place, arguments)
