@@ -42,7 +42,7 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
     """Nelder and Mead's simplex after BFGS, from random starts, on the same axes."""
     regression = Regression(formula, table(shift), likelihood)
     with jax.enable_x64(True):
-        target = sampler_target(regression.model, regression.data, regression.sites)
+        target = sampler_target(*regression.parts, regression.data)
         mode = find_mode(target, starts(target.size))
 
         def descent(vector):

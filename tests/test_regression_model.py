@@ -14,7 +14,7 @@ from robust_dist import orthogonal_scale
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import posterior_alone
-from robust_dist.regression.posterior.pointwise import _prior, _shapes
+from robust_dist.regression.posterior.pointwise import _shapes
 from robust_dist.regression.prior_checks import check_prior
 from robust_dist.regression.row_laws import row_law, row_parameters
 
@@ -134,8 +134,7 @@ def test_log_sigma_and_the_logit_of_alpha_are_linear():
 def test_memory_knows_how_many_tables_of_quantiles_a_draw_makes(formula, likelihood, count):
     """One for each alpha: four thousand draws of one for each row took 23 GB at once."""
     regression = Regression(formula, table(), likelihood)
-    prior = _prior(regression.model, regression.sites)
-    assert _shapes(prior, regression.data)[1] == count
+    assert _shapes(*regression.parts, regression.data)[1] == count
 
 
 def test_a_row_of_weight_two_is_two_rows():

@@ -46,7 +46,7 @@ def draws(regression, count=3):
 
 def follows(regression, latent):
     count = len(next(iter(latent.values())))
-    call = prepare(regression.model, regression.data, regression.sites, count, 1)
+    call = prepare(*regression.parts, regression.data, count, 1)
     return call(jax.random.key(5), latent)
 
 

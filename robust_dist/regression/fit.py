@@ -24,6 +24,7 @@ from robust_dist.regression.design.frame import to_frame
 from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import NAMES, find_likelihood
 from robust_dist.regression.model import (
+    Constants,
     in_mode,
     make_constants,
     make_data,
@@ -37,6 +38,7 @@ from robust_dist.regression.posterior.nuts import Run, sample
 from robust_dist.regression.posterior.padding import fill, padded
 from robust_dist.regression.posterior.pointwise import MANY, prepare, thinning
 from robust_dist.regression.posterior.shard import shard
+from robust_dist.regression.posterior.sites import Model
 from robust_dist.regression.predict import predict
 from robust_dist.regression.priors import choose_priors
 
@@ -241,8 +243,7 @@ class Regression:
         keys = jax.random.split(jax.random.key(seed), 2)
         statistics: Mapping[str, Any] = {}
         problems: tuple[str, ...] = ()
-        model = model_of(make_structure(*self.setting))
-        constants = in_mode(make_constants(*self.setting))
+        model, constants = self.parts
         rows = len(self.design.y)
         shape = (1, 1) if method == "map" else (chains, draws)
         thin = min(thinning(shape[0] * shape[1], rows), shape[1])
@@ -287,8 +288,8 @@ class Regression:
         self, key: jax.Array, run: Run, mesh: Mesh | None = None, keep: np.ndarray | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return draws of every site and the sampler's statistics, of all rows or some."""
-        model, rows = model_of(make_structure(*self.setting)), len(self.design.y)
-        constants = in_mode(make_constants(*self.setting))
+        model, constants = self.parts
+        rows = len(self.design.y)
         data = self.data if keep is None else {**self.data, "keep": keep}
         many = rows >= MANY
         if many:
@@ -300,6 +301,11 @@ class Regression:
         elif not many:
             data = fill(data, padded(rows))
         return sample(model, constants, data, key, run._replace(in_turns=many or mesh is not None))
+
+    @property
+    def parts(self) -> tuple[Model, Constants]:
+        """The model of this structure, and the constants that it takes from the data."""
+        return model_of(make_structure(*self.setting)), in_mode(make_constants(*self.setting))
 
     @property
     def dense(self) -> bool:

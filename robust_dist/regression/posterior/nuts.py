@@ -137,9 +137,11 @@ def _programs(
 
     def kernel(z: Any, key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
         """Return the first state, and the function of a state that returns the next."""
-        first, step = hmc(
-            potential_fn_gen=lambda *args, **kwargs: partial(potential, model, *args, kwargs)
-        )
+
+        def energy(constants: Any, **data: Any) -> Callable[[Any], Array]:
+            return partial(potential, model, constants, data)
+
+        first, step = hmc(potential_fn_gen=energy)
         state = first(
             z,
             warmup,
@@ -185,11 +187,12 @@ def _programs(
         sites = jax.vmap(lambda z: constrained(model, constants, data, z))(z)
         return state, (sites, statistics)
 
-    several: Callable[..., Any] = {
+    ways: dict[str, Callable[..., Any]] = {
         "together": jax.vmap,
         "alone": _alone,
         "devices": partial(_on_devices, chains=chains),
-    }[how]
+    }
+    several = ways[how]
     compiled = partial(jax.jit, compiler_options=dict(options))
     return (
         compiled(several(start, in_axes=(0, None, None))),

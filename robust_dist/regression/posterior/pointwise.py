@@ -90,7 +90,7 @@ def prepare(
     shapes = {name: jax.ShapeDtypeStruct((at_once, *v.shape), v.dtype) for name, v in one.items()}
     keys = jax.random.split(jax.random.key(0), at_once)
     evaluating = _evaluating(
-        model, compiler_options(rows), _avals((keys, shapes, constants, first))
+        model, compiler_options(rows, tables), _avals((keys, shapes, constants, first))
     )
 
     def evaluate(key: Array, latent: Mapping[str, np.ndarray], block: slice) -> Any:
@@ -119,7 +119,7 @@ def prepare(
         log_likelihood = np.empty((count, rows), np.float32)
         predictive = np.empty((count, rows), np.float32)
         prior_predictive = np.empty((before, rows), np.float32)
-        log_prior = {name: [] for name in one}
+        log_prior: dict[str, list[np.ndarray]] = {name: [] for name in one}
         for number, block in enumerate(blocks):
             within = slice(block.start, min(block.stop, rows))
             width = within.stop - within.start
@@ -156,7 +156,7 @@ def _avals(arguments: Any) -> tuple[Any, ...]:
 @lru_cache(maxsize=STRUCTURES)
 def _evaluating(
     model: Model, options: tuple[tuple[str, Any], ...], avals: tuple[Any, ...]
-) -> Future[Callable[..., Any]]:
+) -> Future[jax.stages.Compiled]:
     """Return the program that evaluates draws on rows, soon."""
     tree, shapes = avals
 

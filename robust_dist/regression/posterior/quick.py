@@ -1,11 +1,19 @@
-"""How hard the compiler tries: little for few rows, of which compiling is most of the time."""
+"""How hard the compiler tries: little where compiling is most of the time."""
 
 from typing import Any
 
-_FEW = 300
-"""rows up to which less optimised programs cost less than they save"""
+_FEW = 100
+"""laws of rows, up to which a program less optimised costs less than it saves"""
 
 
-def compiler_options(rows: int) -> tuple[tuple[str, Any], ...]:
-    """Return the options of ``jax.jit`` for programs on so many rows, as pairs."""
-    return (("xla_backend_optimization_level", 0),) if rows <= _FEW else ()
+def compiler_options(rows: int, laws: int = 1) -> tuple[tuple[str, Any], ...]:
+    """Return the options of ``jax.jit``, as pairs.
+
+    Parameters
+    ----------
+    rows
+        On which the program works.
+    laws
+        How many alphas, or other shapes, they have: tables are evaluated for each.
+    """
+    return (("xla_backend_optimization_level", 0),) if rows * laws <= _FEW else ()
