@@ -23,6 +23,7 @@ from numpyro.distributions.transforms import AffineTransform
 from robust_dist.regression.coordinates import LOG_SD, AxesConstants, Standardization
 from robust_dist.regression.design.design import Design, center_owners
 from robust_dist.regression.likelihoods import FORMULAS, Likelihood
+from robust_dist.regression.ordered_law import ordered, unordered
 from robust_dist.regression.priors import Layout, Prior, Priors, joined
 
 STRUCTURES = 64
@@ -94,7 +95,7 @@ def make_constants(
     # without a level, the sampler's zero is where the scale is 1
     level = None if coordinates.sigma is None else coordinates.sigma.constant
     return Constants(
-        laws=_in_sampler_units(design, coordinates, priors, likelihood),
+        laws=ordered(_in_sampler_units(design, coordinates, priors, likelihood)),
         axes={part: axes.constants for part, axes in coordinates.predictors.items()},
         noise=coordinates.noise,
         scale_shift=-float(np.log(coordinates.noise)) if level is None else LOG_SD,
@@ -178,6 +179,7 @@ def model_of(structure: Structure) -> Callable[..., None]:
         keep: Array | None = None,
     ) -> None:
         constants = in_mode(constants)
+        constants = constants._replace(laws=unordered(constants.laws))
         beta = coefficients("beta", constants)
         effects = {name: _group_effects(name, constants) for name in structure.terms}
         scaled = {
