@@ -62,7 +62,8 @@ def test_no_other_optimiser_finds_a_higher_point(formula, likelihood, shift):
 
 def plane(density):
     """Return a target of two coordinates with this log density."""
-    return Target(density, jax.jit(jax.value_and_grad(density)), 2, lambda z: {"z": z})
+    slope, sites = jax.jit(jax.value_and_grad(density)), lambda z: {"z": z}
+    return Target(density, slope, 2, sites, jax.vmap(density), sites)
 
 
 def test_the_highest_of_several_modes_is_found():

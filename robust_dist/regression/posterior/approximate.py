@@ -13,7 +13,7 @@ Simpson and Gelman, Yes, but did it work?, ICML 2018), it is none.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,14 +22,16 @@ import numpy as np
 from arviz_stats.base import array_stats
 from jax import Array, lax
 from numpyro.infer import SVI, Trace_ELBO, init_to_uniform
-from numpyro.infer.autoguide import AutoContinuous, AutoDiagonalNormal, AutoMultivariateNormal
+from numpyro.infer.autoguide import AutoDiagonalNormal, AutoMultivariateNormal
 from numpyro.optim import Adam
 
 from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
-from robust_dist.regression.model import Constants
+from robust_dist.regression.model import STRUCTURES, Constants
 from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
-from robust_dist.regression.posterior.sites import Model
+from robust_dist.regression.posterior.padding import fill, padded
+from robust_dist.regression.posterior.pointwise import MANY
+from robust_dist.regression.posterior.sites import Model, size, unconstrained
 
 _PILOT = 20_000
 """rows by which starts are judged, and that tell the mean log density of all"""
@@ -93,9 +95,10 @@ def approximate(
     optimise, draw = jax.random.split(key)
     svi = None
     if method == "svi":
-        svi = _variational(model, constants, method, optimise, data, progress)
+        svi = _variational(model, constants, optimise, data, progress)
     with jax.enable_x64(True):
-        target = sampler_target(model, constants, data)
+        rows = len(data["y"])
+        target = sampler_target(model, constants, fill(data, padded(rows)) if rows < MANY else data)
         if svi is None:
             mode = find_mode(target, _starts(model, constants, data, target.size))
             center, problems = jnp.asarray(mode.vector), mode.problems
@@ -114,8 +117,8 @@ def approximate(
                 "approximation; use method 'nuts'"
             )
         vectors = center + noise @ jnp.asarray(factor, float).T
-        draws = lax.map(target.constrain, vectors, batch_size=256)
-        problems += _mismatch(target, vectors, noise, len(data["y"]), method)
+        draws = target.constrain_all(vectors)
+        problems += _mismatch(target, vectors, noise, rows, method)
         return Approximation(
             {name: v.reshape(*shape, *v.shape[1:]) for name, v in _as_numpy(draws, 0).items()},
             problems,
@@ -149,7 +152,7 @@ def _mismatch(
 ) -> tuple[str, ...]:
     """Return a sentence if the draws are not of the posterior, by Pareto-smoothed weights."""
     count = int(np.clip(_EVALUATIONS / rows, 200, 4000))
-    density = lax.map(target.density, vectors[:count], batch_size=max(1, 1_000_000 // rows))
+    density = target.densities(vectors[:count])
     ratios = np.asarray(density + 0.5 * (noise[:count] ** 2).sum(axis=1))
     if not np.isfinite(ratios).all():
         k = np.inf
@@ -177,63 +180,67 @@ def mean_density(model: Model, constants: Constants, data: Mapping[str, Any]) ->
 
 
 def _variational(
-    model: Model,
-    constants: Constants,
-    method: str,
-    key: Array,
-    data: Mapping[str, Any],
-    progress: bool,
+    model: Model, constants: Constants, key: Array, data: Mapping[str, Any], progress: bool
 ) -> tuple[Array, Array | None]:
     """Return the mean of the nearest Normal, and its covariance's factor where all rows tell it."""
     start, optimise = jax.random.split(key)
     rows = len(data["y"])
-    batch = batch_size(method, rows)
-    bound = partial(model, constants._replace(copies=rows / (batch or rows)))
-    guide = _guide(bound, start, data)
+    batch = batch_size("svi", rows)
+    constants = constants._replace(copies=jnp.asarray(rows / (batch or rows)))
+    arrays = jax.tree.map(jnp.asarray, dict(data))
+    correlated = size(unconstrained(model, constants, arrays)) <= _CORRELATED
+    first, block, law_of = _steps(model, correlated, min(0.1, 3 / rows**0.5), batch)
+    state = first(start, constants, arrays)
+    for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, _STEPS // _BLOCKS)), progress):
+        state = block(state, keys, constants, arrays)
+    mean, factor = law_of(state)
+    return mean, None if batch is not None and correlated else factor
+
+
+@lru_cache(maxsize=STRUCTURES)
+def _steps(
+    model: Model, correlated: bool, width: float, batch: int | None
+) -> tuple[Callable[..., Any], ...]:
+    """Return the programs of SVI: its first state, some steps, and the Normal it has come to.
+
+    Parameters
+    ----------
+    model
+        Of ``regression.model.model_of``.
+    correlated
+        Whether the Normal has correlations.
+    width
+        Of the Normal at first, around the robust fit.
+    batch
+        How many rows a step looks at, None for all.
+    """
+    kind = AutoMultivariateNormal if correlated else AutoDiagonalNormal
+    guide = kind(model, init_loc_fn=init_to_uniform(radius=0.01), init_scale=width)
     # from steps as wide as the axes are to a hundredth of the posterior's width and less
     optimizer = Adam(lambda step: 0.03 * 10 ** (-3.5 * step / _STEPS))
-    svi = SVI(bound, guide, optimizer, Trace_ELBO())
-    arrays = jax.tree.map(jnp.asarray, dict(data))
+    svi = SVI(model, guide, optimizer, Trace_ELBO())
 
-    def part(key: Array, arrays: dict[str, Any]) -> dict[str, Any]:
+    def part(key: Array, data: Mapping[str, Any]) -> dict[str, Any]:
         if batch is None:
-            return arrays
-        chosen = jax.random.randint(key, (batch,), 0, rows)
-        return jax.tree.map(lambda values: values[chosen], arrays)
+            return dict(data)
+        chosen = jax.random.randint(key, (batch,), 0, len(data["y"]))
+        return jax.tree.map(lambda values: values[chosen], dict(data))
+
+    def first(key: Array, constants: Constants, data: Mapping[str, Any]) -> Any:
+        return svi.init(key, constants=constants, **part(key, data))
 
     @jax.jit
-    def block(state: Any, keys: Array, arrays: dict[str, Any]) -> Any:
-        return lax.scan(lambda s, key: svi.update(s, **part(key, arrays)), state, keys)[0]
+    def block(state: Any, keys: Array, constants: Constants, data: Mapping[str, Any]) -> Any:
+        def step(state: Any, key: Array) -> tuple[Any, None]:
+            return svi.update(state, constants=constants, **part(key, data))[0], None
 
-    state = svi.init(start, **part(start, arrays))
-    for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, _STEPS // _BLOCKS)), progress):
-        state = block(state, keys, arrays)
-    params = svi.get_params(state)
-    if batch is not None and isinstance(guide, AutoMultivariateNormal):
-        return params["auto_loc"], None
-    law = guide.get_posterior(params)
-    factor = law.scale_tril if isinstance(guide, AutoMultivariateNormal) else None
-    return law.mean, jnp.diag(law.variance**0.5) if factor is None else factor
+        return lax.scan(step, state, keys)[0]
 
+    def law_of(state: Any) -> tuple[Array, Array]:
+        law = guide.get_posterior(svi.get_params(state))
+        return law.mean, law.scale_tril if correlated else jnp.diag(law.variance**0.5)
 
-def _guide(model: Callable[..., None], key: Array, data: Mapping[str, Any]) -> AutoContinuous:
-    """Return the family of Normals to choose from, at first around the robust fit."""
-    from numpyro.handlers import seed, trace
-
-    one = jax.tree.map(lambda values: values[:1], dict(data))
-    size = sum(map(np.size, _latent(trace(seed(model, key)).get_trace(**one)).values()))
-    kind = AutoMultivariateNormal if size <= _CORRELATED else AutoDiagonalNormal
-    origin = init_to_uniform(radius=0.01)
-    return kind(model, init_loc_fn=origin, init_scale=min(0.1, 3 / len(data["y"]) ** 0.5))
-
-
-def _latent(traced: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the sites of a trace that are sampled."""
-    return {
-        name: site["value"]
-        for name, site in traced.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
+    return first, block, law_of
 
 
 def _inverse_curvature(slope: Callable[[Array], Array], center: Array) -> Array:

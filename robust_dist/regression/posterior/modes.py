@@ -11,13 +11,13 @@ is a mode.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from scipy import optimize
 
 from robust_dist.regression.model import STRUCTURES
@@ -43,6 +43,8 @@ _GAIN = 1e-3
 """nats that are worth a further step"""
 _HESSIAN = 300
 """parameters up to which the curvature is computed, at two gradients each"""
+_AT_ONCE = 1_000_000
+"""vectors times rows that are in memory at a time"""
 _INFINITE = 1e300
 """what stands for the descent where the log density is not finite"""
 
@@ -57,6 +59,9 @@ class Target(NamedTuple):
     size: int
     constrain: Callable[[Array], dict[str, Array]]
     """from the vector to the sampled sites"""
+    densities: Callable[[Array], Array]
+    """of many vectors, one after the other if they are on many rows"""
+    constrain_all: Callable[[Array], dict[str, Array]]
 
 
 class Mode(NamedTuple):
@@ -72,18 +77,25 @@ class Mode(NamedTuple):
 def sampler_target(model: Model, constants: Any, data: Mapping[str, Any]) -> Target:
     """Return the log joint density of a model; call it, and all it returns, in double precision."""
     constants, data = jax.tree.map(jnp.asarray, (constants, dict(data)))
-    density, slope, constrain = _programs(model)
-    return Target(
-        lambda vector: density(vector, constants, data),
-        lambda vector: slope(vector, constants, data),
-        size(unconstrained(model, constants, data)),
-        lambda vector: constrain(vector, constants, data),
+    density, slope, constrain, densities, constrain_all = (
+        partial(_with, program, constants, data) for program in _programs(model)
     )
+    count = size(unconstrained(model, constants, data))
+    return Target(density, slope, count, constrain, densities, constrain_all)
+
+
+def _with(
+    program: Callable[..., Any], constants: Any, data: Mapping[str, Any], vector: Array
+) -> Any:
+    return program(vector, constants, data)
 
 
 @lru_cache(maxsize=STRUCTURES)
 def _programs(model: Model) -> tuple[Callable[..., Any], ...]:
-    """Return the density, that and its gradient, and the map to what the model samples."""
+    """Return the density, that and its gradient, and the map to what the model samples.
+
+    The density and the map of many vectors, too.
+    """
 
     def density(vector: Array, constants: Any, data: Mapping[str, Any]) -> Array:
         # in the model's order, as NumPyro's guides have it
@@ -94,7 +106,16 @@ def _programs(model: Model) -> tuple[Callable[..., Any], ...]:
         z = unravel(vector, unconstrained(model, constants, data))
         return constrained(model, constants, data, z)
 
-    return jax.jit(density), jax.jit(jax.value_and_grad(density)), jax.jit(constrain)
+    def densities(vectors: Array, constants: Any, data: Mapping[str, Any]) -> Array:
+        at_once = max(1, _AT_ONCE // len(data["y"]))
+        return lax.map(lambda v: density(v, constants, data), vectors, batch_size=at_once)
+
+    def constrain_all(vectors: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+        return lax.map(lambda v: constrain(v, constants, data), vectors, batch_size=256)
+
+    slope = jax.value_and_grad(density)
+    programs = (density, slope, constrain, densities, constrain_all)
+    return tuple(jax.jit(program) for program in programs)
 
 
 def starts(size: int, key: int = 0) -> np.ndarray:
