@@ -2,15 +2,17 @@
 
 To evaluate the laws of all rows at every draw is most of what diagnostics and pictures cost. So
 whoever needs several columns asks for them together, and ``one_walk`` lends them to all functions
-that are called inside of it.
+that are called inside of it, and besides the tables of those marked ``once``.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import logsumexp, ndtri_exp
 from xarray import DataArray, Dataset, DataTree
 
@@ -88,6 +90,8 @@ class _Walk(NamedTuple):
     columns: dict[str, DataArray]
     noise: dict[str, np.ndarray]
     """``noise_parameters``, or empty"""
+    tables: dict[str, pd.DataFrame]
+    """what functions marked ``once`` returned, by their names"""
 
 
 _lent: ContextVar[_Walk | None] = ContextVar("lent", default=None)
@@ -111,13 +115,29 @@ def one_walk(dt: DataTree, *columns: str) -> Iterator[None]:
     if _walk_of(dt) is not None:
         yield
         return
-    walk = _Walk(dt, {}, {})
+    walk = _Walk(dt, {}, {}, {})
     _add(walk, columns or [name for group in _COLUMNS for name in group])
     token = _lent.set(walk)
     try:
         yield
     finally:
         _lent.reset(token)
+
+
+def once(tabulate: Callable[[DataTree], pd.DataFrame]) -> Callable[[DataTree], pd.DataFrame]:
+    """Have a table of a fit made once for all who ask for it inside of ``one_walk``."""
+
+    @wraps(tabulate)
+    def tabulated(dt: DataTree) -> pd.DataFrame:
+        walk = _walk_of(dt)
+        if walk is None:
+            return tabulate(dt)
+        name = tabulate.__name__
+        if name not in walk.tables:
+            walk.tables[name] = tabulate(dt)
+        return walk.tables[name].copy()
+
+    return tabulated
 
 
 def row_statistics(dt: DataTree, *columns: str) -> Dataset:
@@ -142,7 +162,7 @@ def row_statistics(dt: DataTree, *columns: str) -> Dataset:
         Of dimension ``row``. A fit of more than 1e8 draws times rows is read at evenly spaced
         draws.
     """
-    walk = _walk_of(dt) or _Walk(dt, {}, {})
+    walk = _walk_of(dt) or _Walk(dt, {}, {}, {})
     _add(walk, [name for name in columns if name not in walk.columns])
     return Dataset({name: walk.columns[name] for name in columns if name in walk.columns})
 

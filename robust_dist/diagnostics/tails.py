@@ -6,7 +6,7 @@ from scipy import stats
 from xarray import DataTree
 
 from robust_dist.diagnostics._noise import differs, log_tails, robust_sd
-from robust_dist.diagnostics.row_statistics import noise_parameters, row_statistics
+from robust_dist.diagnostics.row_statistics import noise_parameters, once, row_statistics
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 
@@ -14,6 +14,7 @@ from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 _DISTANCES = (3, 5)
 
 
+@once
 def tail_summary(dt: DataTree) -> pd.DataFrame:
     r"""Return what the posterior says of the tails: alpha at its landmarks, and far rows.
 
