@@ -41,7 +41,9 @@ def over_tiles(function: Function, arrays: Mapping[str, np.ndarray]) -> tuple[np
     with jax.enable_x64(True):
         while start < size:
             length = _LARGE if size - start >= _LARGE else _TILE
-            tile = {name: _tile(values[start : start + length], length) for name, values in flat.items()}
+            tile = {
+                name: _tile(values[start : start + length], length) for name, values in flat.items()
+            }
             results = function(tile)
             parts.append([np.asarray(values, float)[: size - start] for values in results])
             start += length
