@@ -28,7 +28,8 @@ def over_tiles(function: Function, arrays: Mapping[str, np.ndarray]) -> tuple[np
         Compiled by ``jax.jit``, from arrays of one length to arrays of that length, element by
         element.
     arrays
-        Of shapes that broadcast against each other; the results have the shape that this makes.
+        Of shapes that broadcast against each other, none empty; the results have the shape that
+        this makes.
     """
     whole = np.broadcast_arrays(*arrays.values())
     shape, size = whole[0].shape, whole[0].size
