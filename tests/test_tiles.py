@@ -1,4 +1,4 @@
-"""What is computed in tiles is what the whole arrays would give, by one program whatever they are."""
+"""Tiles together are what the whole arrays would give, by one program whatever the shapes."""
 
 import jax
 import numpy as np

@@ -135,10 +135,11 @@ def _beyond(dt: DataTree, parameters: Parameters) -> dict[int, np.ndarray]:
     law = {**parameters, "loc": np.zeros((1, 1))}
     unit = robust_sd(dt, law)
     size = max(value.shape[0] for value in parameters.values())
+    symmetric = likelihood_of(dt).symmetric
     shares = {}
     for k in _DISTANCES:
         lower, _ = log_tails(dt, -k * unit, law)
-        _, upper = log_tails(dt, k * unit, law)
+        upper = lower if symmetric else log_tails(dt, k * unit, law)[1]
         share = np.exp(lower) + np.exp(upper)
         shares[k] = np.broadcast_to(share, (size, share.shape[1]))
     return shares
