@@ -214,8 +214,8 @@ def test_the_heading_says_what_was_fitted():
 
 
 def test_choices_are_those_of_the_regression():
-    from robust_dist.regression.compare import DEFAULT
-    from robust_dist.regression.compare import METHODS as COMPARED
+    from robust_dist.regression.comparison import DEFAULT
+    from robust_dist.regression.comparison import METHODS as COMPARED
     from robust_dist.regression.fit import METHODS
     from robust_dist.regression.likelihoods import LIKELIHOODS
 

@@ -86,7 +86,7 @@ def test_of_very_many_rows_some_are_left_out(monkeypatch):
 
 @pytest.mark.slow
 def test_a_verdict_is_that_the_data_cannot_tell():
-    from robust_dist.regression.compare import _verdict
+    from robust_dist.regression.comparison import _verdict
 
     table = pd.DataFrame(
         {"elpd_diff": [0.0, -3.0, -9.0, -30.0], "dse": [0.0, 0.5, 6.0, 5.0]},

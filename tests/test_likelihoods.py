@@ -37,7 +37,7 @@ EXCEPTIONS = {
     "regression/design/functions.py": {"scale"},
     # the argument alpha, short for a prior; and Laplace's approximation
     "regression/fit.py": {"alpha", "laplace"},
-    "regression/compare.py": {"laplace"},
+    "regression/comparison.py": {"laplace"},
     "cli/_options.py": {"laplace"},
     # a column of a table: of Normal noise
     "diagnostics/tails.py": {"normal"},

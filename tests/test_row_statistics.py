@@ -11,6 +11,7 @@ from xarray.testing import assert_identical
 from robust_dist import diagnostics, plots
 from robust_dist.cli import _fit, main
 from robust_dist.diagnostics import _blocks
+from robust_dist.diagnostics._noise import robust_sd
 from robust_dist.diagnostics.row_statistics import one_walk, row_statistics
 from robust_dist.regression import row_laws
 
@@ -103,6 +104,20 @@ def test_what_is_lent_is_what_each_reader_would_compute(fit):
         for reader, expected in zip(readers, alone, strict=True):
             # loc alone is a sum that may be taken in another order
             np.testing.assert_allclose(*map(_numbers, (reader(fit), expected)), rtol=1e-9)
+
+
+def test_the_spread_of_the_noise_is_lent_to_the_tails(fit, monkeypatch):
+    """Where each row has an alpha, its quartile is what takes longest."""
+    counts = []
+
+    def counted(dt, parameters):
+        counts.append(parameters["loc"].shape)
+        return robust_sd(dt, parameters)
+
+    monkeypatch.setattr("robust_dist.diagnostics.row_statistics.robust_sd", counted)
+    with one_walk(fit):
+        diagnostics.tail_summary(fit)
+    assert counts == [(400, ROWS)]
 
 
 def _numbers(columns):

@@ -47,13 +47,13 @@ def run(options: argparse.Namespace) -> None:
     output = find_output(options.out, Path(options.data).stem, options.force, OUTPUTS)
     say = teller(options.quiet)
     say("loading JAX, NumPyro and ArviZ")
+    with problems_later():
+        dt, comparison, priors = _fitted(options, data, formula)
+    say("summarising and drawing")
     from robust_dist import diagnostics
     from robust_dist.diagnostics.row_statistics import one_walk
     from robust_dist.regression.row_laws import with_design
 
-    with problems_later():
-        dt, comparison, priors = _fitted(options, data, formula)
-    say("summarising and drawing")
     notes = json.loads(dt.attrs.get("notes", "[]"))
     add_origin(dt, data, options)
     with written(output, options.json) as results:
@@ -75,7 +75,7 @@ def _fitted(
     options: argparse.Namespace, data: "pd.DataFrame", formula: str
 ) -> "tuple[DataTree, Comparison | None, Priors]":
     """Return the fit, the comparison if one is asked for, and the priors."""
-    from robust_dist.regression import Regression, compare
+    from robust_dist.regression import Regression
 
     say = teller(options.quiet)
     priors = read_priors(options.prior)
@@ -96,6 +96,8 @@ def _fitted(
         progress = sys.stderr.isatty() and not (options.quiet or options.no_progress)
         fit = regression.fit(method=options.method, progress=progress, stage=say, **sampling)
         return fit, None, regression.priors
+    from robust_dist.regression import compare
+
     comparison = compare(
         formulas,
         data,

@@ -25,6 +25,7 @@ from robust_dist.regression import Comparison
 # of very many predictors the first stand for all
 _PARTIAL = 8
 _OUTLIERS = 20
+_DPI = 150
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -183,12 +184,17 @@ def comparison_report(comparison: Comparison, picture: Picture, problems: Sequen
 
 
 def _figure() -> Figure:
-    return Figure(figsize=(7.0, 4.6), layout="constrained")
+    return Figure(figsize=(7.0, 4.6), dpi=_DPI, layout="constrained")
 
 
 def _picture(figure: Figure, caption: str) -> Picture:
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    # by itself: matplotlib would draw all of the figure twice, once only to lay it out
+    layout.execute(figure)
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format="png", dpi=_DPI)
     return Picture(buffer.getvalue(), caption)
 
 

@@ -2,15 +2,18 @@
 
 To evaluate the laws of all rows at every draw is most of what diagnostics and pictures cost. So
 whoever needs several columns asks for them together, and ``one_walk`` lends them to all functions
-that are called inside of it.
+that are called inside of it, and besides the tables of those marked ``once``.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property, wraps
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import logsumexp, ndtri_exp
 from xarray import DataArray, Dataset, DataTree
 
@@ -25,7 +28,8 @@ from robust_dist.regression.row_laws import row_parameters
 _SPACED = 500
 
 
-class _Block(NamedTuple):
+@dataclass(frozen=True)
+class _Block:
     """A block of rows, and the laws of their responses at the draws that are read."""
 
     dt: DataTree
@@ -34,15 +38,19 @@ class _Block(NamedTuple):
     density: DataArray | None
     """the rows' log-likelihood, at draws that are among those"""
 
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """The rows' robust sds, which take longest where each row has a shape of its own."""
+        return robust_sd(self.dt, self.parameters)
+
 
 def _of_residuals(block: _Block) -> dict[str, np.ndarray]:
     """Return where the law lies, how wide it is, and how far off the response is."""
     loc = block.parameters["loc"]
-    spread = robust_sd(block.dt, block.parameters)
     return {
         "fitted": loc.mean(axis=0),
-        "spread": np.broadcast_to(spread, loc.shape).mean(axis=0),
-        "residual": ((block.y - loc) / spread).mean(axis=0),
+        "spread": np.broadcast_to(block.spread, loc.shape).mean(axis=0),
+        "residual": ((block.y - loc) / block.spread).mean(axis=0),
     }
 
 
@@ -87,7 +95,9 @@ class _Walk(NamedTuple):
     dt: DataTree
     columns: dict[str, DataArray]
     noise: dict[str, np.ndarray]
-    """``noise_parameters``, or empty"""
+    """``noise_parameters``, and as "spread" ``noise_spread``, as far as they are known"""
+    tables: dict[str, pd.DataFrame]
+    """what functions marked ``once`` returned, by their names"""
 
 
 _lent: ContextVar[_Walk | None] = ContextVar("lent", default=None)
@@ -111,13 +121,29 @@ def one_walk(dt: DataTree, *columns: str) -> Iterator[None]:
     if _walk_of(dt) is not None:
         yield
         return
-    walk = _Walk(dt, {}, {})
+    walk = _Walk(dt, {}, {}, {})
     _add(walk, columns or [name for group in _COLUMNS for name in group])
     token = _lent.set(walk)
     try:
         yield
     finally:
         _lent.reset(token)
+
+
+def once(tabulate: Callable[[DataTree], pd.DataFrame]) -> Callable[[DataTree], pd.DataFrame]:
+    """Have a table of a fit made once for all who ask for it inside of ``one_walk``."""
+
+    @wraps(tabulate)
+    def tabulated(dt: DataTree) -> pd.DataFrame:
+        walk = _walk_of(dt)
+        if walk is None:
+            return tabulate(dt)
+        name = tabulate.__name__
+        if name not in walk.tables:
+            walk.tables[name] = tabulate(dt)
+        return walk.tables[name].copy()
+
+    return tabulated
 
 
 def row_statistics(dt: DataTree, *columns: str) -> Dataset:
@@ -142,7 +168,7 @@ def row_statistics(dt: DataTree, *columns: str) -> Dataset:
         Of dimension ``row``. A fit of more than 1e8 draws times rows is read at evenly spaced
         draws.
     """
-    walk = _walk_of(dt) or _Walk(dt, {}, {})
+    walk = _walk_of(dt) or _Walk(dt, {}, {}, {})
     _add(walk, [name for name in columns if name not in walk.columns])
     return Dataset({name: walk.columns[name] for name in columns if name in walk.columns})
 
@@ -155,9 +181,17 @@ def noise_parameters(dt: DataTree) -> Parameters:
     """
     walk = _walk_of(dt)
     if walk is not None and walk.noise:
-        return walk.noise
+        return {name: value for name, value in walk.noise.items() if name != "spread"}
     parameters = row_parameters(dt, slice(None, None, _spacing(dt)))
     return {name: value for name, value in parameters.items() if name != "loc"}
+
+
+def noise_spread(dt: DataTree) -> np.ndarray:
+    """Return the robust sd of noise with these parameters, of the same shape."""
+    walk = _walk_of(dt)
+    if walk is not None and "spread" in walk.noise:
+        return walk.noise["spread"]
+    return robust_sd(dt, {**noise_parameters(dt), "loc": np.zeros((1, 1))})
 
 
 def _walk_of(dt: DataTree) -> _Walk | None:
@@ -202,15 +236,16 @@ def _read(
 
     def statistics(rows: np.ndarray, parameters: Parameters) -> dict[str, np.ndarray]:
         spaced = rows % spacing == 0
+        kept = None if density is None else density.isel(row=rows)
+        block = _Block(tree, y.values[rows], parameters, kept)
+        known = {**parameters, "spread": block.spread} if _of_residuals in groups else parameters
         noise.append(
             {
                 name: np.broadcast_to(value, (len(value), rows.size))[:, spaced]
-                for name, value in parameters.items()
+                for name, value in known.items()
                 if name != "loc"
             }
         )
-        kept = None if density is None else density.isel(row=rows)
-        block = _Block(tree, y.values[rows], parameters, kept)
         values = {name: value for group in groups for name, value in group(block).items()}
         return {name: values[name] for name in columns}
 

@@ -11,6 +11,7 @@ from robust_dist._arguments import check_type
 from robust_dist._words.names import listed
 from robust_dist._words.numbers import to_precision
 from robust_dist._words.text import printable
+from robust_dist.diagnostics.row_statistics import once
 from robust_dist.regression.fitted import check_fit
 
 # 1.01, and 400, which is 100 for each of four chains: Vehtari et al. (2021)
@@ -21,6 +22,7 @@ _LONGEST = 2**10 - 1
 _LOWEST_BFMI = 0.3
 
 
+@once
 def summary(dt: DataTree) -> pd.DataFrame:
     """Return ArviZ's summary of the parameters, the coefficients under their own names.
 

@@ -6,7 +6,12 @@ from scipy import stats
 from xarray import DataTree
 
 from robust_dist.diagnostics._noise import differs, log_tails, robust_sd
-from robust_dist.diagnostics.row_statistics import noise_parameters, row_statistics
+from robust_dist.diagnostics.row_statistics import (
+    noise_parameters,
+    noise_spread,
+    once,
+    row_statistics,
+)
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 
@@ -14,6 +19,7 @@ from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
 _DISTANCES = (3, 5)
 
 
+@once
 def tail_summary(dt: DataTree) -> pd.DataFrame:
     r"""Return what the posterior says of the tails: alpha at its landmarks, and far rows.
 
@@ -52,8 +58,8 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
                 "prior": np.nan if prior is None else np.mean(prior[shape.name] < value),
             }
     far = np.abs(row_statistics(dt, "residual")["residual"].values)
-    shares = _beyond(dt, parameters)
-    prior_shares = None if prior is None else _beyond(dt, prior)
+    shares = _beyond(dt, parameters, noise_spread(dt))
+    prior_shares = None if prior is None else _beyond(dt, prior, robust_sd(dt, _centred(prior)))
     for k in _DISTANCES:
         share = shares[k].mean(axis=1)
         lower, upper = np.quantile(share, [0.025, 0.975])
@@ -129,15 +135,20 @@ def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
     return {name: prior[name].values.reshape(-1, 1) for name in needed} | unit
 
 
-def _beyond(dt: DataTree, parameters: Parameters) -> dict[int, np.ndarray]:
+def _centred(parameters: Parameters) -> Parameters:
+    """Return the parameters of the law of the noise alone."""
+    return {**parameters, "loc": np.zeros((1, 1))}
+
+
+def _beyond(dt: DataTree, parameters: Parameters, unit: np.ndarray) -> dict[int, np.ndarray]:
     """Return P(abs(Y - loc) > k robust sd) by k, each of shape (samples, rows)."""
-    law = {**parameters, "loc": np.zeros((1, 1))}
-    unit = robust_sd(dt, law)
+    law = _centred(parameters)
     size = max(value.shape[0] for value in parameters.values())
+    symmetric = likelihood_of(dt).symmetric
     shares = {}
     for k in _DISTANCES:
         lower, _ = log_tails(dt, -k * unit, law)
-        _, upper = log_tails(dt, k * unit, law)
+        upper = lower if symmetric else log_tails(dt, k * unit, law)[1]
         share = np.exp(lower) + np.exp(upper)
         shares[k] = np.broadcast_to(share, (size, share.shape[1]))
     return shares

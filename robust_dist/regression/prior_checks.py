@@ -28,7 +28,7 @@ def check_prior(name: str, prior: dist.Distribution) -> None:
         raise InputError(f"the prior of '{name}' is a point; give its number, which fixes '{name}'")
     try:
         discrete = prior.support.is_discrete
-        jax.eval_shape(prior.sample, jax.random.key(0))
+        jax.eval_shape(lambda: prior.sample(jax.random.key(0)))
     except Exception:  # of any kind: abstract and improper laws fail each in their own way
         raise InputError(
             f"the prior of '{name}', {law}, cannot be drawn from; give a proper law, such as Normal"

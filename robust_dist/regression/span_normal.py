@@ -34,28 +34,34 @@ class SpanNormal(dist.Distribution):
     def __init__(
         self, loc: ArrayLike, transform: ArrayLike, *, validate_args: bool | None = None
     ) -> None:
-        self.loc, self.transform = jnp.asarray(loc), jnp.asarray(transform)
+        # NumPy's arrays stay NumPy's: to check and to print them JAX would compile a dozen programs
+        self.loc, self.transform = (
+            value if isinstance(value, np.ndarray) else jnp.asarray(value)
+            for value in (loc, transform)
+        )
         super().__init__((), np.shape(loc), validate_args=validate_args)
 
     @property
-    def scale(self) -> Array:
+    def scale(self) -> Array | np.ndarray:
         """The standard deviation of each coefficient by itself, shape (p,)."""
+        if isinstance(self.transform, np.ndarray):
+            return np.linalg.norm(self.transform, axis=-1)
         return jnp.linalg.norm(self.transform, axis=-1)
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> Array | np.ndarray:
         """The location."""
         return self.loc
 
     @property
-    def variance(self) -> Array:
+    def variance(self) -> Array | np.ndarray:
         """Of each coefficient by itself."""
         return self.scale**2
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw coefficients."""
         noise = jax.random.normal(key, (*sample_shape, *self.event_shape))
-        return self.loc + noise @ self.transform.T
+        return noise @ self.transform.T + self.loc
 
     def log_prob(self, value: ArrayLike) -> Array:
         """Return the joint log density of coefficients along the last axis."""

@@ -2,15 +2,17 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals
 import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
 from robust_dist._words.names import nearest
 from robust_dist.datasets import row_names
+
+if TYPE_CHECKING:
+    import narwhals
 
 # what single precision can still be divided and multiplied by
 SMALLEST, LARGEST = 1e-30, 1e30
@@ -40,6 +42,8 @@ def _to_pandas(data: Any) -> pd.DataFrame:
         return data
     if isinstance(data, Mapping):
         return _from_columns(data)
+    import narwhals  # not for the frames of pandas, which all files are read into
+
     try:
         frame = narwhals.from_native(data)
     except TypeError:
@@ -77,12 +81,16 @@ def _column(values: Any) -> Any:
         return values
     if isinstance(values, (list, tuple)):
         return pd.Series(list(values), dtype=object).array
+    import narwhals
+
     series = narwhals.from_native(values, series_only=True, pass_through=True)
     return _from_series(series) if isinstance(series, narwhals.Series) else np.asarray(values)
 
 
-def _from_series(series: narwhals.Series[Any]) -> Any:
+def _from_series(series: "narwhals.Series[Any]") -> Any:
     """Return the values of a column with their type, also where pandas would lose it."""
+    import narwhals
+
     dtype = series.dtype
     if isinstance(dtype, narwhals.Enum):
         return pd.Categorical(series.to_list(), categories=list(dtype.categories), ordered=True)

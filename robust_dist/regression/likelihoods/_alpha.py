@@ -1,5 +1,6 @@
 """The shape alpha of the general adaptive robust loss, which two likelihoods have."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from numpyro import distributions as dist
 from robust_dist import weight
 from robust_dist.regression.likelihoods._base import Shape
 from robust_dist.regression.likelihoods._link import LOGIT_OF_TWO
+from robust_dist.regression.likelihoods._tiles import over_tiles
 
 # share of the prior's spread from which on the data have hardly spoken
 _SAYS_LITTLE = 0.85
@@ -67,12 +69,13 @@ ALPHA = _Alpha(
 def irls_weight(z: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Return the weights of reduced residuals under the loss of scale 1."""
     # single precision is ample for a weight, and twice as fast
-    return np.asarray(_weight(z.astype(np.float32), alpha.astype(np.float32)), float)
+    return over_tiles(_weight, {"z": z, "alpha": alpha})[0]
 
 
 @jax.jit
-def _weight(z: Array, alpha: Array) -> Array:
-    return weight(z, alpha, 1.0)
+def _weight(tile: Mapping[str, Array]) -> tuple[Array]:
+    z, alpha = (tile[name].astype(np.float32) for name in ("z", "alpha"))
+    return (weight(z, alpha, 1.0),)
 
 
 def alphas(law: Any) -> Any:

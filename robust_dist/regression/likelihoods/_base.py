@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -12,6 +13,7 @@ from numpyro import distributions as dist
 from numpyro.distributions import Distribution
 
 from robust_dist.regression.likelihoods._link import LOG_SCALE, Link
+from robust_dist.regression.likelihoods._tiles import over_tiles
 
 SCALE_FORMULA = "sigma"
 """the name under which the scale has a formula, whatever a likelihood calls it"""
@@ -130,7 +132,7 @@ class Likelihood(ABC):
     def derived(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the law's scales where they are not those that are sampled but follow from them.
 
-        In the precision of JAX's mode.
+        In the precision of JAX's mode, or double of NumPy's arrays.
         """
         return {}
 
@@ -164,37 +166,45 @@ class Likelihood(ABC):
 
     def log_tails(self, z: np.ndarray, law: Parameters) -> tuple[np.ndarray, np.ndarray]:
         """Return log P(Z <= z) and log P(Z > z) of reduced residuals."""
-        with jax.enable_x64(True):
-            if not self.symmetric:
-                lower, upper = _both_tails(self.row_law(**law), z)
-                return np.asarray(lower), np.asarray(upper)
-            # one evaluation serves both tails of a symmetric law
-            small = np.asarray(_lower_tail(self.row_law(**law), -np.abs(z)))
+        if not self.symmetric:
+            lower, upper = over_tiles(partial(_both_tails, self), {**law, _POINT: z})
+            return lower, upper
+        # one evaluation serves both tails of a symmetric law
+        (small,) = over_tiles(partial(_lower_tail, self), {**law, _POINT: -np.abs(z)})
         large = np.log1p(-np.exp(small))
         return np.where(z < 0, small, large), np.where(z < 0, large, small)
 
     def quartile(self, law: Parameters) -> np.ndarray:
         """Return half of the distance between the quartiles of the reduced law."""
-        with jax.enable_x64(True):
-            half_range = _upper_quartile if self.symmetric else _half_range
-            return np.asarray(half_range(self.row_law(**law)))
+        half_range = _upper_quartile if self.symmetric else _half_range
+        return over_tiles(partial(half_range, self), law)[0]
 
 
-@jax.jit
-def _lower_tail(law: Distribution, z: Array) -> Array:
-    return law.log_cdf(z)
+# beside a law's parameters, of which none has this name
+_POINT = "point"
 
 
-@jax.jit
-def _both_tails(law: Distribution, z: Array) -> tuple[Array, Array]:
-    return law.log_cdf(z), law.log_sf(z)
+@partial(jax.jit, static_argnums=0)
+def _lower_tail(likelihood: Likelihood, tile: Mapping[str, Array]) -> tuple[Array]:
+    return (_law(likelihood, tile).log_cdf(tile[_POINT]),)
 
 
-@jax.jit
-def _upper_quartile(law: Distribution) -> Array:
-    return law.icdf(0.75)
+@partial(jax.jit, static_argnums=0)
+def _both_tails(likelihood: Likelihood, tile: Mapping[str, Array]) -> tuple[Array, Array]:
+    law = _law(likelihood, tile)
+    return law.log_cdf(tile[_POINT]), law.log_sf(tile[_POINT])
 
 
-@jax.jit
-def _half_range(law: Distribution) -> Array:
-    return (law.icdf(0.75) - law.icdf(0.25)) / 2
+@partial(jax.jit, static_argnums=0)
+def _upper_quartile(likelihood: Likelihood, tile: Mapping[str, Array]) -> tuple[Array]:
+    return (_law(likelihood, tile).icdf(0.75),)
+
+
+@partial(jax.jit, static_argnums=0)
+def _half_range(likelihood: Likelihood, tile: Mapping[str, Array]) -> tuple[Array]:
+    law = _law(likelihood, tile)
+    return ((law.icdf(0.75) - law.icdf(0.25)) / 2,)
+
+
+def _law(likelihood: Likelihood, tile: Mapping[str, Array]) -> Distribution:
+    return likelihood.row_law(**{name: value for name, value in tile.items() if name != _POINT})

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
+from jax import Array
 from numpyro.distributions import Distribution
 
 from robust_dist import GeneralRobust, scale_from_orthogonal
 from robust_dist.regression.likelihoods._alpha import ALPHA, irls_weight
 from robust_dist.regression.likelihoods._base import Likelihood, Parameters
+from robust_dist.regression.likelihoods._tiles import over_tiles
 
 
 class _GeneralRobust(Likelihood):
@@ -19,9 +22,10 @@ class _GeneralRobust(Likelihood):
 
     def derived(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return c of the paper."""
-        sigma = parameters["sigma"]
-        ratio = scale_from_orthogonal(parameters["alpha"], 1.0)
-        return {"scale": sigma * (np.asarray(ratio, float) if _is_numpy(sigma) else ratio)}
+        sigma, alpha = parameters["sigma"], parameters["alpha"]
+        if isinstance(sigma, np.ndarray | float):
+            return {"scale": sigma * over_tiles(_scale_over_sigma, {"alpha": alpha})[0]}
+        return {"scale": sigma * scale_from_orthogonal(alpha, 1.0)}
 
     def row_law(self, **parameters: Any) -> Distribution:
         return GeneralRobust(**parameters)
@@ -33,8 +37,9 @@ class _GeneralRobust(Likelihood):
         return irls_weight(z, law["alpha"])
 
 
-def _is_numpy(value: Any) -> bool:
-    return isinstance(value, np.ndarray | float)
+@jax.jit
+def _scale_over_sigma(tile: Mapping[str, Array]) -> tuple[Array]:
+    return (scale_from_orthogonal(tile["alpha"], 1.0),)
 
 
 LIKELIHOOD = _GeneralRobust()

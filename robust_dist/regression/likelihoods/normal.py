@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpyro import distributions as dist
-from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
@@ -21,6 +20,8 @@ class _Normal(OfSciPy):
         return np.ones_like(z)
 
     def scipy_law(self, law: Parameters) -> Any:
+        from scipy import stats
+
         return stats.norm()
 
 

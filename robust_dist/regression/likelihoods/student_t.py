@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpyro import distributions as dist
-from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters, Shape
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
@@ -25,6 +24,8 @@ class _StudentT(OfSciPy):
         return 1 / (1 + z**2 / law["nu"])
 
     def scipy_law(self, law: Parameters) -> Any:
+        from scipy import stats
+
         return stats.t(law["nu"])
 
 
