@@ -230,7 +230,7 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
     """
 
     def single(values: np.ndarray | None) -> Array | None:
-        return None if values is None else jnp.asarray(values, jnp.float32)
+        return None if values is None else jnp.asarray(np.asarray(values, np.float32))
 
     data: dict[str, Any] = {
         "x": single(coordinates.standardized(design)),
@@ -247,7 +247,7 @@ def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
             for term, center, unit in units
         }
         data["group_index"] = {
-            term.name: jnp.asarray(term.index, jnp.int32) for term in design.groups
+            term.name: jnp.asarray(term.index.astype(np.int32)) for term in design.groups
         }
     return {name: values for name, values in data.items() if values is not None}
 

@@ -1,12 +1,14 @@
 """Laws that can be the prior of a parameter: of one continuous number, and proper."""
 
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
 from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
+from robust_dist.regression.ordered_law import ordered, unordered
 
 # on the axis that the sampler moves along, which maps to the law's support
 _AXIS = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
@@ -47,14 +49,16 @@ def check_prior(name: str, prior: dist.Distribution) -> None:
 
 def _has_density(prior: dist.Distribution) -> bool:
     """Whether the density is finite somewhere, for each element of the law."""
-
-    @jax.jit
-    def log_density(axis: jax.Array) -> jax.Array:
-        return prior.log_prob(dist.biject_to(prior.support)(axis))
-
+    axis = _AXIS.reshape(-1, *(1 for _ in prior.batch_shape))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPyro's, of points outside of an empty support
-        finite = np.isfinite(log_density(_AXIS.reshape(-1, *(1 for _ in prior.batch_shape))))
+        finite = np.isfinite(_log_density(ordered(prior), axis))
         if not finite.any(axis=0).all():  # it may be narrow, and elsewhere
             finite = np.isfinite(prior.log_prob(prior.sample(jax.random.key(0), (100,))))
     return bool(finite.any(axis=0).all())
+
+
+@jax.jit
+def _log_density(law: Any, axis: jax.Array) -> jax.Array:
+    prior = unordered(law)
+    return prior.log_prob(dist.biject_to(prior.support)(axis))

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from arviz_stats.base import array_stats
 from jax import Array, lax
 from numpyro.infer import SVI, Trace_ELBO, init_to_uniform
 from numpyro.infer.autoguide import AutoDiagonalNormal, AutoMultivariateNormal
@@ -151,6 +150,8 @@ def _mismatch(
     target: Target, vectors: Array, noise: Array, rows: int, method: str
 ) -> tuple[str, ...]:
     """Return a sentence if the draws are not of the posterior, by Pareto-smoothed weights."""
+    from arviz_stats.base import array_stats
+
     count = int(np.clip(_EVALUATIONS / rows, 200, 4000))
     density = target.densities(vectors[:count])
     ratios = np.asarray(density + 0.5 * (noise[:count] ** 2).sum(axis=1))
