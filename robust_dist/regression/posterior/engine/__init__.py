@@ -1,0 +1,1 @@
+"""The instant engine: nutpie's NUTS on a compiled density."""
