@@ -10,7 +10,12 @@ import numpy as np
 
 from robust_dist._numerics import log_normalizer, orthogonal_scale
 from robust_dist._numerics.alpha_table import RATE, SingularTable
-from robust_dist.regression.likelihoods._kernel import exp_excess, exponential, log_sum
+from robust_dist.regression.likelihoods._kernel import (
+    exp_excess,
+    exponential,
+    log_sum,
+    logarithm,
+)
 
 _FLOOR = 1e-30  # formats.gap_floor and formats.alpha_bound, of float64
 _BOUND = 2.0**400
@@ -34,7 +39,7 @@ def _look_up(
 ) -> tuple[float, float]:
     """Return f and f' less a quarter of the lift, as ``SingularTable.value_and_regular_slope``."""
     if alpha <= 1.0:
-        region, u = 0, math.log1p(10.0 * alpha) / RATE
+        region, u = 0, log_sum(1.0, 10.0 * alpha) / RATE
     elif alpha >= 3.0:
         region, u = 3, 3.0 / alpha
     else:
@@ -64,12 +69,12 @@ def prepare(alpha: float, orthogonal: bool, tables: Any) -> tuple[float, ...]:
     b = max(s * (alpha - 2.0), _FLOOR)
     k = 0.5 * alpha
     near = 1.0 < alpha < 3.0
-    lift = math.log(b) if near else 0.0
+    lift = logarithm(b) if near else 0.0
     log_z, z_slope = _look_up(tables, 0, alpha, s, b, lift)
     stretch, log_constant, h_slope = 1.0, -log_z, -0.25 * lift
     if orthogonal:
         h, h_slope = _look_up(tables, int(tables[0]), alpha, s, b, lift)
-        stretch, log_constant = math.exp(h), h - log_z
+        stretch, log_constant = exponential(h), h - log_z
     inverse_k = 1.0 if k == 0.0 else 1.0 / k
     vanishing = 0.25 * b * lift * inverse_k
     one, factor = (b, 1.0) if lift < 0.0 else (1.0, 1.0 / b)

@@ -39,8 +39,8 @@ class Kernel(NamedTuple):
     """makes the numbers that ``prepare`` reads"""
 
 
-# One's own logarithm and exponential, because calls of the C library's keep a loop from being
-# computed four or eight rows at a time.
+# Our own logarithm and exponential: calls of the C library's would keep a loop from being computed
+# four or eight rows at a time, and the machine code from being the same for every system's library.
 
 
 def log_sum(one: float, y: float) -> float:
@@ -56,6 +56,11 @@ def log_sum(one: float, y: float) -> float:
     low = (_A0 + t * _A1) + f * (_A2 + t * _A3)
     high = (_A4 + t * _A5) + f * (_A6 + t * _A7)
     return exponent * _LN2 + 2.0 * (s + s * t * (low + f * f * high))
+
+
+def logarithm(x: float) -> float:
+    """Return log(x) for a positive number."""
+    return log_sum(0.0, x)
 
 
 def exponential(x: float) -> float:

@@ -1,6 +1,5 @@
 """The general adaptive robust law with a scale, c of the paper, for either side of loc."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from robust_dist.regression.likelihoods._alpha import ALPHA, irls_weight
 from robust_dist.regression.likelihoods._alpha_kernel import prepare as _for_alpha
 from robust_dist.regression.likelihoods._alpha_kernel import row, tables
 from robust_dist.regression.likelihoods._base import Likelihood, Parameters
-from robust_dist.regression.likelihoods._kernel import Kernel
+from robust_dist.regression.likelihoods._kernel import Kernel, logarithm
 
 
 def _prepare(alpha: float, ratio: float, tables: Any) -> tuple[float, ...]:
-    return *_for_alpha(alpha, False, tables), 1.0 / ratio, math.log(0.5 + 0.5 * ratio)
+    return *_for_alpha(alpha, False, tables), 1.0 / ratio, logarithm(0.5 + 0.5 * ratio)
 
 
 def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:

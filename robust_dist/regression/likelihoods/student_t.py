@@ -8,7 +8,7 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters, Shape
-from robust_dist.regression.likelihoods._kernel import Kernel, log_sum
+from robust_dist.regression.likelihoods._kernel import Kernel, log_sum, logarithm
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
 
 # below nu = 2 there is no variance, and from 30 on the law is Normal for every practical purpose
@@ -25,21 +25,21 @@ def _log_gamma(x: float) -> tuple[float, float]:
         shift *= x
         slope -= 1.0 / x
         x += 1.0
-    log, y = math.log(x), 1.0 / (x * x)
+    log, y = logarithm(x), 1.0 / (x * x)
     series = 1 / 12 + y * (
         -1 / 360 + y * (1 / 1260 + y * (-1 / 1680 + y * (1 / 1188 + y * (-691 / 360360 + y / 156))))
     )
     falling = 1 / 12 + y * (
         -1 / 120 + y * (1 / 252 + y * (-1 / 240 + y * (1 / 132 + y * (-691 / 32760 + y / 12))))
     )
-    value = (x - 0.5) * log - x + _HALF_LOG_TWO_PI + series / x - math.log(shift)
+    value = (x - 0.5) * log - x + _HALF_LOG_TWO_PI + series / x - logarithm(shift)
     return value, log - 0.5 / x - y * falling + slope
 
 
 def _prepare(nu: float, ratio: float, tables: Any) -> tuple[float, ...]:
     lower, lower_slope = _log_gamma(0.5 * nu)
     upper, upper_slope = _log_gamma(0.5 * (nu + 1.0))
-    log_constant = upper - lower - 0.5 * math.log(nu) - _HALF_LOG_PI
+    log_constant = upper - lower - 0.5 * logarithm(nu) - _HALF_LOG_PI
     return nu, 1.0 / nu, log_constant, 0.5 * (upper_slope - lower_slope - 1.0 / nu)
 
 

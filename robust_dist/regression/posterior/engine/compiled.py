@@ -13,7 +13,7 @@ import inspect
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
@@ -25,37 +25,40 @@ from robust_dist.regression.posterior.engine import density
 
 _KEPT: list[Any] = []
 """what owns the machine code, which is in use until the process ends"""
+_ENTRY = "entry"
 
 
 @functools.cache
 def density_of(kernel: Kernel) -> int:
     """Return the address of the log density with a law: int(size, q, gradient, value, data)."""
-    return _address(density.make(kernel.prepare, kernel.row), 3)
+    inline = _reached(kernel.row, {})
+    return _address(density.make(kernel.prepare, kernel.row), 3, inline)
 
 
 @functools.cache
 def keep() -> int:
     """Return the address of what keeps the draws: int(size, size, q, out, data)."""
-    return _address(density.keep, 2)
+    return _address(density.keep, 2, ())
 
 
-def _address(function: Callable[..., int], pointers: int) -> int:
+def _address(function: Callable[..., int], pointers: int, inline: Collection[Any]) -> int:
     import llvmlite.binding as llvm
 
-    sources = _sources(function, {})
+    files = {inspect.getsourcefile(each) or "" for each in _reached(function, {})}
+    sources = [Path(file).read_text("utf-8") for file in sorted(files)]
     machine = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    made_of = (*sorted(sources.values()), *machine, platform.python_version(), platform.platform())
+    made_of = (*sources, *machine, platform.python_version(), platform.platform())
     key = _digest(repr((made_of, version("numba"), version("llvmlite"))).encode()).hex()
     folder = cache_directory()
     path = None if folder is None else folder / "engine" / f"{function.__name__}-{key[:32]}.o"
     if path is not None:
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            return _load(*_read(path))
-    name, machine_code, address = _compile(function, pointers)
+        with contextlib.suppress(OSError):
+            return _load(_read(path))
+    machine_code = _compile(function, pointers, inline)
     if path is not None:
         with contextlib.suppress(OSError):
-            _write(path, name, machine_code)
-    return address
+            _write(path, machine_code)
+    return _load(machine_code)
 
 
 def _functions(function: Callable[..., Any]) -> dict[str, FunctionType]:
@@ -68,27 +71,31 @@ def _functions(function: Callable[..., Any]) -> dict[str, FunctionType]:
     }
 
 
-def _sources(function: Callable[..., Any], found: dict[str, str]) -> dict[str, str]:
-    """Return the modules, by name, of a function and of all that it calls."""
-    file = inspect.getsourcefile(function)
-    assert file is not None
-    found[f"{function.__module__}.{function.__qualname__}"] = Path(file).read_text("utf-8")
+def _reached(function: Any, found: dict[Any, None]) -> dict[Any, None]:
+    """Return a function and all that it calls."""
+    found[function] = None
     for called in _functions(function).values():
-        if f"{called.__module__}.{called.__qualname__}" not in found:
-            _sources(called, found)
+        if called not in found:
+            _reached(called, found)
     return found
 
 
-def _jit(function: Callable[..., Any], done: dict[Any, Any]) -> Any:
+def _jit(function: Any, done: dict[Any, Any], inline: Collection[Any]) -> Any:
     """Return a function for numba, and before it all that it calls."""
     import numba
 
     if function not in done:
-        plain = _with(function, {n: _jit(f, done) for n, f in _functions(function).items()})
-        # sums over rows may be taken in any order; the laws' own formulas may not
+        called = {name: _jit(f, done, inline) for name, f in _functions(function).items()}
+        # sums over rows may be taken in any order; the laws' own formulas may not, and are to be
+        # part of the loop over rows
         own = function.__module__ == density.__name__
-        fast = {"contract", "reassoc", "nsz"} if own else {"contract"}
-        done[function] = numba.njit(plain, fastmath=fast, error_model="numpy", _nrt=False)
+        done[function] = numba.njit(
+            _with(function, called),
+            fastmath={"contract", "reassoc", "nsz"} if own else {"contract"},
+            error_model="numpy",
+            forceinline=function in inline,
+            _nrt=False,
+        )
     return done[function]
 
 
@@ -107,68 +114,90 @@ def _with(function: Any, replaced: dict[str, Any]) -> FunctionType:
     )
 
 
-def _compile(function: Callable[..., int], pointers: int) -> tuple[str, bytes, int]:
-    import numba
+def _compile(function: Callable[..., int], pointers: int, inline: Collection[Any]) -> bytes:
+    """Return the object file of a function, which needs nothing of Python nor of numba."""
+    import llvmlite.binding as llvm
     from numba import types
 
     numbers = types.CPointer(types.float64)
-    sizes = [types.uint64] * (4 - pointers)
-    signature = types.int32(*sizes, *[numbers] * pointers, types.CPointer(numbers))
-    done: dict[Any, Any] = {}
-    plain = _with(function, {n: _jit(f, done) for n, f in _functions(function).items()})
-    compiled = numba.cfunc(
-        signature,
-        fastmath={"contract", "reassoc", "nsz"},
-        error_model="numpy",
-        _nrt=False,
-    )(plain)
-    _KEPT.append(compiled)
-    _, _, (machine_code, _) = compiled._library.serialize_using_object_code()
-    return compiled._wrapper_name, machine_code, compiled.address
+    sizes = 4 - pointers
+    arguments = (*[types.uint64] * sizes, *[numbers] * pointers, types.CPointer(numbers))
+    dispatcher = _jit(function, {}, inline)
+    dispatcher.compile(types.int32(*arguments))
+    (compiled,) = dispatcher.overloads.values()
+    native = compiled.fndesc.llvm_func_name
+    module = llvm.parse_assembly(compiled.library.get_llvm_str())
+    # numba's functions return a status, which is always good here, and their value by a pointer
+    given = ", ".join([f"i64 %a{i}" for i in range(sizes)] + [f"ptr %a{i}" for i in range(sizes, 5)])
+    module.link_in(
+        llvm.parse_assembly(f"""
+            declare i32 @{native}(ptr, ptr, {given})
+            define i32 @{_ENTRY}({given}) {{
+                %value = alloca i32
+                %problem = alloca ptr
+                %status = call i32 @{native}(ptr %value, ptr %problem, {given})
+                %code = load i32, ptr %value
+                ret i32 %code
+            }}"""
+        )
+    )
+    for part in module.functions:
+        if not part.is_declaration and part.name != _ENTRY:
+            part.linkage = "internal"
+    target = _target()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = options.slp_vectorization = True
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(target.emit_object(module))
 
 
-def _load(name: str, machine_code: bytes) -> int:
+def _target() -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    for symbol in ("numba_gil_ensure", "numba_gil_release"):
-        # of numba's way to report exceptions, of which there are none
-        if not llvm.address_of_symbol(symbol):
-            llvm.add_symbol(symbol, ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value)
-    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        jit=True,
+    )
+
+
+def _load(machine_code: bytes) -> int:
+    import llvmlite.binding as llvm
+
+    # all that LLVM makes up by itself: of the C library's mathematics nothing is called
+    for name, function in (("memset", ctypes.memset), ("memmove", ctypes.memmove)):
+        llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
     _KEPT.append(engine)
-    address = int(engine.get_function_address(name))
-    if not address:
-        raise RuntimeError("no such function in the object file")
-    return address
+    return int(engine.get_function_address(_ENTRY))
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _read(path: Path) -> tuple[str, bytes]:
-    """Return the name and the code of a file, whose first bytes say whether it is whole."""
+def _read(path: Path) -> bytes:
+    """Return the code in a file, whose first bytes say whether it is whole."""
     content = path.read_bytes()
-    digest, rest = content[:32], content[32:]
-    if digest != _digest(rest):
-        raise ValueError("damaged")
-    name, _, machine_code = rest.partition(b"\0")
-    return name.decode(), machine_code
+    digest, machine_code = content[:32], content[32:]
+    if digest != _digest(machine_code):
+        raise OSError(f"{path} is damaged")
+    return machine_code
 
 
-def _write(path: Path, name: str, machine_code: bytes) -> None:
-    """Write a file at once, whatever other processes do, and drop those of other versions."""
+def _write(path: Path, machine_code: bytes) -> None:
+    """Write a file at once, whatever other processes do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rest = name.encode() + b"\0" + machine_code
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_digest(rest) + rest)
+            file.write(_digest(machine_code) + machine_code)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

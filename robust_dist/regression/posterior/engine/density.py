@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from robust_dist.regression.likelihoods._kernel import exponential
+from robust_dist.regression.likelihoods._kernel import exponential, logarithm
 from robust_dist.regression.posterior.engine.elements import element
 
 BLOCK = 32
@@ -75,7 +75,7 @@ def _effects(problem: Any, term: int, z: Any, q: Any, effects: int) -> float:
     total = 0.0
     for k in range(count):
         sd = _chosen(problem, term + TERM + 2 * k, z)
-        log_sd = math.log(sd)
+        log_sd = logarithm(sd)
         for j in range(k * levels, (k + 1) * levels):
             share = problem[centering + j]
             spread = exponential(share * log_sd)
@@ -94,7 +94,7 @@ def _effects_slope(
     for k in range(count):
         sd = _chosen(problem, term + TERM + 2 * k, z)
         at = int(problem[term + TERM + 2 * k])
-        log_sd, total = math.log(sd), 0.0
+        log_sd, total = logarithm(sd), 0.0
         for j in range(k * levels, (k + 1) * levels):
             share = problem[centering + j]
             inverse = exponential(-share * log_sd)
@@ -135,7 +135,7 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
         own_alpha, own_scale = problem[LOGIT_ALPHA] >= 0, problem[LOG_SCALE] >= 0
         shared = prepare(1.0 if own_alpha else _chosen(problem, SHAPE, z), ratio, tables)
         if not own_scale:
-            total -= problem[TOTAL_WEIGHT] * math.log(scale)
+            total -= problem[TOTAL_WEIGHT] * logarithm(scale)
         inverse_scale = 1.0 / scale
         by_shape, by_log_scale, by_ratio = 0.0, 0.0, 0.0
         # blocks of numbers of the rows

@@ -19,6 +19,8 @@ from numpyro.distributions import constraints
 from numpyro.distributions.transforms import AffineTransform, ExpTransform, PowerTransform
 from scipy.special import expit, gammaln
 
+from robust_dist.regression.likelihoods._kernel import exponential, log_sum, logarithm
+
 REAL, ABOVE, BELOW, BETWEEN = 0.0, 1.0, -1.0, 2.0
 
 
@@ -47,15 +49,15 @@ def element(fields: Any, at: int, q: float) -> tuple[float, float, float, float]
     t, by_q, total, total_slope = q, 1.0, 0.0, 0.0
     if kind == BETWEEN:
         # each from the smaller exponential, and held off the ends as NumPyro does
-        e = math.exp(-abs(q))
+        e = exponential(-abs(q))
         small, large = e / (1.0 + e), 1.0 / (1.0 + e)
         share, other = (large, small) if q > 0 else (small, large)
         t = bound + width * min(max(share, _TINY), 1.0 - _EPS)
         by_q = width * share * other
-        total = -abs(q) - 2.0 * math.log1p(e)
+        total = -abs(q) - 2.0 * log_sum(1.0, e)
         total_slope = other - share
     elif kind != REAL:
-        by_q = kind * math.exp(q)
+        by_q = kind * exponential(q)
         t = bound + by_q
         total, total_slope = q, 1.0
     loc, scale = fields[at + 3], fields[at + 4]
@@ -65,7 +67,7 @@ def element(fields: Any, at: int, q: float) -> tuple[float, float, float, float]
     precision, center, tail = fields[at + 9], fields[at + 10], fields[at + 11]
     if power != 0.0 or log_precision != 0.0:
         # log_center is folded into power, so that one field is enough
-        log = math.log(v)
+        log = logarithm(v)
         total += (power - 0.5 * log_precision * log) * log
         by_v += (power - log_precision * log) / v
     if rate != 0.0:
@@ -77,7 +79,7 @@ def element(fields: Any, at: int, q: float) -> tuple[float, float, float, float]
     away = v - center
     if tail != 0.0:
         narrow = fields[at + 12]
-        total -= tail * math.log1p(narrow * away * away)
+        total -= tail * log_sum(1.0, narrow * away * away)
         by_v -= 2.0 * tail * narrow * away / (1.0 + narrow * away * away)
     elif precision != 0.0:
         total -= 0.5 * precision * away * away
