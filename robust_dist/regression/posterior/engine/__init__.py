@@ -1,1 +1,150 @@
-"""The instant engine: nutpie's NUTS on a compiled density."""
+"""The instant engine: nutpie's NUTS on a compiled density, in double precision.
+
+``layout`` writes a model and its data down as numbers, ``density`` is the function of them,
+``compiled`` makes it machine code, and ``chains`` lets nutpie run on that.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpyro import distributions as dist
+
+from robust_dist._words.text import printable
+from robust_dist.regression.datatree import Setting
+from robust_dist.regression.posterior.pointwise import MANY
+
+_RADIUS = 1.0
+_TRIES = 100
+
+
+def unsupported(setting: Setting, data: Mapping[str, Any], mesh: Any = None) -> str | None:
+    """Return in words why a model is for NumPyro's NUTS instead, if it is.
+
+    Parameters
+    ----------
+    setting, data
+        The model, and the arguments of its function.
+    mesh
+        Devices over which rows are to be spread.
+    """
+    from robust_dist.regression.posterior.engine.elements import known
+    from robust_dist.regression.posterior.engine.layout import arguments_of
+
+    for module in ("nutpie", "numba", "llvmlite", "arro3"):
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed"
+    if mesh is not None:
+        return "the rows are spread over a mesh of devices"
+    if len(data["y"]) >= MANY:
+        return f"there are {MANY} rows or more"
+    if setting.likelihood.kernel is None:
+        return f"the likelihood '{setting.likelihood.name}' has no compiled form"
+    laws = arguments_of(setting).laws
+    for name, prior in setting.priors.items():
+        if isinstance(prior, dist.Distribution) and not known(laws[name]):
+            return f"the prior of '{printable(name)}', {type(prior).__name__}, has no compiled form"
+    return None
+
+
+def log_density(
+    setting: Setting, data: Mapping[str, Any]
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Return the function of an unconstrained position: log density and gradient.
+
+    A position is what ``Regression.sites`` names, one after the other.
+    """
+    from robust_dist.regression.posterior.engine.chains import Density
+    from robust_dist.regression.posterior.engine.layout import lay_out
+
+    layout = lay_out(setting, data)
+    kernel = setting.likelihood.kernel
+    assert kernel is not None
+    return Density(kernel, layout.problem, layout.size, layout.scratch)
+
+
+def sample(
+    setting: Setting,
+    data: Mapping[str, Any],
+    *,
+    draws: int,
+    warmup: int,
+    chains: int,
+    seed: int,
+    target_accept: float,
+    progress: bool,
+    starts: np.ndarray | None = None,
+    dense: bool = False,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return draws of every site and the sampler's statistics, as ``nuts.run`` does.
+
+    Parameters
+    ----------
+    setting, data
+        A model of which ``unsupported`` says nothing.
+    draws, warmup, chains, seed, target_accept
+        As for ``Regression.fit``.
+    progress
+        Whether to show a bar on stderr.
+    starts
+        Unconstrained positions, shape (chains, size); by default within 1 of the origin.
+    dense
+        Whether to adapt to correlations though there are no group-specific effects.
+
+    Raises
+    ------
+    RuntimeError
+        If the density is not finite where chains are to start.
+    """
+    from tqdm import tqdm
+
+    from robust_dist.regression.posterior.engine.chains import Density, run
+    from robust_dist.regression.posterior.engine.layout import lay_out
+
+    layout = lay_out(setting, data)
+    kernel = setting.likelihood.kernel
+    assert kernel is not None
+    densities = [
+        Density(kernel, layout.problem, layout.size, layout.scratch) for _ in range(chains)
+    ]
+    generator = np.random.default_rng(seed)
+    seeds = [int(number) for number in generator.integers(0, 2**63, chains)]
+    if starts is None:
+        starts = np.stack([_start(density, generator) for density in densities])
+    else:
+        starts = np.array(starts, float, order="C")
+        if starts.shape != (chains, layout.size):
+            raise ValueError(f"starts need the shape {(chains, layout.size)}, not {starts.shape}")
+        for density, start in zip(densities, starts, strict=True):
+            if not np.isfinite(density(start)[0]):
+                raise RuntimeError("the density is not finite where a chain is to start")
+    with tqdm(total=chains * (warmup + draws), disable=not progress, unit="draw") as bar:
+
+        def show(done: int) -> None:
+            bar.update(done - bar.n)
+
+        results = run(
+            densities,
+            starts,
+            draws=draws,
+            warmup=warmup,
+            seeds=seeds,
+            target_accept=target_accept,
+            low_rank=dense or bool(setting.design.groups),
+            progress=show,
+        )
+    positions = np.stack([position for position, _ in results])
+    statistics = {
+        name: np.stack([each[name] for _, each in results]) for name in results[0][1]
+    }
+    return layout.constrained(positions), statistics
+
+
+def _start(density: Callable[..., Any], generator: np.random.Generator) -> np.ndarray:
+    """Return a position near the origin of a finite density."""
+    for _ in range(_TRIES):
+        start = generator.uniform(-_RADIUS, _RADIUS, density.size)  # type: ignore[attr-defined]
+        if np.isfinite(density(start)[0]):
+            return start
+    raise RuntimeError(f"the density is finite at none of {_TRIES} points near the sampler's origin")

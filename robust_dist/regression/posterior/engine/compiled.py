@@ -41,6 +41,11 @@ def keep() -> int:
     return _address(density.keep, 2, ())
 
 
+def callable_at(address: int) -> Callable[..., int]:
+    """Return the density at an address as a function of Python."""
+    return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(address)
+
+
 def _address(function: Callable[..., int], pointers: int, inline: Collection[Any]) -> int:
     import llvmlite.binding as llvm
 

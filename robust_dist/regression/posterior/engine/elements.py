@@ -15,17 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpyro import distributions as dist
-from numpyro.distributions import constraints
 from numpyro.distributions.transforms import AffineTransform, ExpTransform, PowerTransform
 from scipy.special import expit, gammaln
 
 from robust_dist.regression.likelihoods._kernel import exponential, log_sum, logarithm
 
-REAL, ABOVE, BELOW, BETWEEN = 0.0, 1.0, -1.0, 2.0
+REAL, ABOVE, BETWEEN = 0.0, 1.0, 2.0
 
 
 class Support(NamedTuple):
-    """Which kind, a bound, and the distance to the other one."""
+    """The whole line, what lies above a bound, or between it and another one a width off."""
 
     kind: float
     bound: Any = 0.0
@@ -37,7 +36,7 @@ class Support(NamedTuple):
             return q
         if self.kind == BETWEEN:
             return self.bound + self.width * np.clip(expit(q), _TINY, 1 - _EPS)
-        return self.bound + self.kind * np.exp(q)
+        return self.bound + np.exp(q)
 
 
 _TINY, _EPS = float(np.finfo(float).tiny), float(np.finfo(float).eps)
@@ -57,7 +56,7 @@ def element(fields: Any, at: int, q: float) -> tuple[float, float, float, float]
         total = -abs(q) - 2.0 * log_sum(1.0, e)
         total_slope = other - share
     elif kind != REAL:
-        by_q = kind * exponential(q)
+        by_q = exponential(q)
         t = bound + by_q
         total, total_slope = q, 1.0
     loc, scale = fields[at + 3], fields[at + 4]
@@ -174,42 +173,29 @@ def _parts(law: dist.Distribution) -> _Parts:
 
 def known(law: dist.Distribution) -> bool:
     """Return whether ``describe`` can tell of a law."""
-    return _parts(law).family in _FAMILIES and support(law) is not None
+    parts = _parts(law)
+    return parts.family in _FAMILIES and bool(np.all(parts.scale > 0))
 
 
-def support(law: dist.Distribution) -> Support | None:
-    """Return where a law lives, if it is of a kind that ``element`` knows."""
-    where = law.support
-    if where is constraints.real:
+def support(law: dist.Distribution) -> Support:
+    """Return where a law lives, computed without JAX, which would compile each step."""
+    family, base, loc, scale = _parts(law)
+    if family in ((dist.Normal,), (dist.StudentT,), (dist.Cauchy,)):
         return Support(REAL)
-    if where is constraints.positive or where is constraints.nonnegative:
-        return Support(ABOVE)
-    kind = type(where)
-    if kind in (_type("greater_than"), _type("greater_than_eq")):
-        return Support(ABOVE, np.asarray(where.lower_bound, float))
-    if kind in (_type("less_than"), _type("less_than_eq")):
-        return Support(BELOW, np.asarray(where.upper_bound, float))
-    if kind in (_type("interval"), _type("open_interval")):
-        low, high = np.asarray(where.lower_bound, float), np.asarray(where.upper_bound, float)
-        return Support(BETWEEN, low, high - low)
-    return Support(BETWEEN) if where is constraints.unit_interval else None
-
-
-def _type(name: str) -> Any:
-    # NumPyro exports some constraints as their class, some as an instance
-    value = getattr(constraints, name)
-    return value if isinstance(value, type) else type(value)
+    if family != (dist.Uniform,):
+        return Support(ABOVE, loc)
+    low, high = (loc + scale * np.asarray(end, float) for end in (base.low, base.high))
+    return Support(BETWEEN, low, high - low)
 
 
 def describe(law: dist.Distribution, shape: tuple[int, ...]) -> tuple[np.ndarray, float]:
     """Return the fields of the elements of a site, one row each, and the constants' sum."""
     parts, where = _parts(law), support(law)
-    assert where is not None
     names, make = _FAMILIES[parts.family]
     prior = make(*(np.asarray(getattr(parts.base, name), float) for name in names))
     columns = [*where, parts.loc, parts.scale, *prior[1:]]
     fields = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
-    constants = prior.constant - np.log(np.abs(parts.scale))
+    constants = prior.constant - np.log(parts.scale)
     if where.kind == BETWEEN:
         constants = constants + np.log(where.width)
     return fields, float(np.broadcast_to(constants, shape).sum())

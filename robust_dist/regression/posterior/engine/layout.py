@@ -126,7 +126,6 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
         fields.append(each)
         constant += constants
         where = support(law)
-        assert where is not None
         sites.append(Site(name if name in shapes else f"{name}_z", shape, start, where))
         at[name], start = start, sites[-1].stop
     numbers = _Numbers(density.HEAD)
