@@ -11,6 +11,7 @@ import numpy as np
 from robust_dist._numerics import log_normalizer, orthogonal_scale
 from robust_dist._numerics.alpha_table import RATE, SingularTable
 from robust_dist.regression.likelihoods._kernel import (
+    Row,
     exp_excess,
     exponential,
     log_sum,
@@ -84,8 +85,8 @@ def prepare(alpha: float, orthogonal: bool, tables: Any) -> tuple[float, ...]:
     )
 
 
-def row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:
-    """Return the log density and its derivatives; the last is in no parameter."""
+def row(u: float, shared: tuple[float, ...]) -> Row:
+    """Return the log density and its derivatives; there is no second scale."""
     s, b, k, inverse_k, one, factor, lift, vanishing, stretch, log_constant, z_slope, h_slope = (
         shared
     )
@@ -109,5 +110,6 @@ def row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float
         log_constant - 0.5 * (b_log + k * q),
         -ratio * e_w * stretch,
         -(by_alpha + z_slope + h_slope * (moment - 1.0)),
+        moment - 1.0,
         0.0,
     )

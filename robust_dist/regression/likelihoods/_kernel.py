@@ -26,15 +26,19 @@ def _no_tables() -> np.ndarray:
     return np.zeros(1)
 
 
+type Row = tuple[float, float, float, float, float]
+"""the log density of u, and the derivatives in u, in the shape, and of the log density of the
+residual in the logarithm of the first and of the second scale"""
+
+
 class Kernel(NamedTuple):
     """The log density of a residual over its scale, u, and its derivatives."""
 
     prepare: Callable[[float, float, Any], tuple[float, ...]]
     """of the shape, of the ratio of a second scale to the first, and of the tables: whatever
     ``row`` needs of them"""
-    row: Callable[[float, tuple[float, ...]], tuple[float, float, float, float]]
-    """of u and that: the log density of u, and its derivatives in u, shape and ratio; without
-    branches, so that several rows are computed at once"""
+    row: Callable[[float, tuple[float, ...]], Row]
+    """of u and that; without branches, so that several rows are computed at once"""
     tables: Callable[[], np.ndarray] = _no_tables
     """makes the numbers that ``prepare`` reads"""
 

@@ -8,7 +8,7 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters
-from robust_dist.regression.likelihoods._kernel import Kernel, log_sum
+from robust_dist.regression.likelihoods._kernel import Kernel, Row, log_sum
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
 
 _LOG_PI = math.log(math.pi)
@@ -18,9 +18,10 @@ def _prepare(shape: float, ratio: float, tables: Any) -> tuple[float, ...]:
     return (_LOG_PI,)
 
 
-def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:
+def _row(u: float, shared: tuple[float, ...]) -> Row:
     square = u * u
-    return -log_sum(1.0, square) - shared[0], -2.0 * u / (1.0 + square), 0.0, 0.0
+    pull = 2.0 / (1.0 + square)
+    return -log_sum(1.0, square) - shared[0], -u * pull, 0.0, square * pull - 1.0, 0.0
 
 
 class _Cauchy(OfSciPy):

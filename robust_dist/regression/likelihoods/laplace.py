@@ -8,7 +8,7 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters
-from robust_dist.regression.likelihoods._kernel import Kernel
+from robust_dist.regression.likelihoods._kernel import Kernel, Row
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
 
 _LOG_TWO = math.log(2)
@@ -18,9 +18,9 @@ def _prepare(shape: float, ratio: float, tables: Any) -> tuple[float, ...]:
     return (_LOG_TWO,)
 
 
-def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:
+def _row(u: float, shared: tuple[float, ...]) -> Row:
     sign = (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
-    return -abs(u) - shared[0], -sign, 0.0, 0.0
+    return -abs(u) - shared[0], -sign, 0.0, abs(u) - 1.0, 0.0
 
 
 class _Laplace(OfSciPy):

@@ -8,7 +8,7 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters
-from robust_dist.regression.likelihoods._kernel import Kernel
+from robust_dist.regression.likelihoods._kernel import Kernel, Row
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -18,8 +18,8 @@ def _prepare(shape: float, ratio: float, tables: Any) -> tuple[float, ...]:
     return (_HALF_LOG_TWO_PI,)
 
 
-def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:
-    return -0.5 * u * u - shared[0], -u, 0.0, 0.0
+def _row(u: float, shared: tuple[float, ...]) -> Row:
+    return -0.5 * u * u - shared[0], -u, 0.0, u * u - 1.0, 0.0
 
 
 class _Normal(OfSciPy):

@@ -8,7 +8,7 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from robust_dist.regression.likelihoods._base import Parameters, Shape
-from robust_dist.regression.likelihoods._kernel import Kernel, log_sum, logarithm
+from robust_dist.regression.likelihoods._kernel import Kernel, Row, log_sum, logarithm
 from robust_dist.regression.likelihoods._of_scipy import OfSciPy
 
 # below nu = 2 there is no variance, and from 30 on the law is Normal for every practical purpose
@@ -43,7 +43,7 @@ def _prepare(nu: float, ratio: float, tables: Any) -> tuple[float, ...]:
     return nu, 1.0 / nu, log_constant, 0.5 * (upper_slope - lower_slope - 1.0 / nu)
 
 
-def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, float]:
+def _row(u: float, shared: tuple[float, ...]) -> Row:
     nu, inverse, log_constant, log_constant_slope = shared
     y = u * u * inverse
     log, pull = log_sum(1.0, y), (nu + 1.0) * inverse / (1.0 + y)
@@ -51,6 +51,7 @@ def _row(u: float, shared: tuple[float, ...]) -> tuple[float, float, float, floa
         log_constant - 0.5 * (nu + 1.0) * log,
         -u * pull,
         log_constant_slope - 0.5 * log + 0.5 * y * pull,
+        u * u * pull - 1.0,
         0.0,
     )
 

@@ -131,16 +131,18 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
             term += TERM + 2 * int(problem[term])
 
         scale = _chosen(problem, SCALE, z)
-        ratio = _chosen(problem, SECOND_SCALE, z) / scale
+        second_scale = _chosen(problem, SECOND_SCALE, z)
+        ratio = second_scale / scale
         own_alpha, own_scale = problem[LOGIT_ALPHA] >= 0, problem[LOG_SCALE] >= 0
         shared = prepare(1.0 if own_alpha else _chosen(problem, SHAPE, z), ratio, tables)
         if not own_scale:
             total -= problem[TOTAL_WEIGHT] * logarithm(scale)
         inverse_scale = 1.0 / scale
-        by_shape, by_log_scale, by_ratio = 0.0, 0.0, 0.0
+        by_shape, by_first, by_second = 0.0, 0.0, 0.0
         # blocks of numbers of the rows
         u, inverse, eta, a = end, end + BLOCK, end + 2 * BLOCK, end + 3 * BLOCK
-        log_p, in_u, in_shape, in_ratio = a + BLOCK, a + 2 * BLOCK, a + 3 * BLOCK, a + 4 * BLOCK
+        log_p, in_u, in_shape = a + BLOCK, a + 2 * BLOCK, a + 3 * BLOCK
+        in_first, in_second = a + 4 * BLOCK, a + 5 * BLOCK
         for block in range(int(problem[BLOCKS])):
             weights = int(problem[WEIGHTS_AT]) + block * BLOCK
             y = int(problem[Y_AT]) + block * BLOCK
@@ -175,21 +177,23 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
                     alpha = 2.0 / (1.0 + exponential(-z[a + i]))
                     z[a + i] = alpha * (1.0 - 0.5 * alpha)
                     own = row(z[u + i], prepare(alpha, ratio, tables))
-                    z[log_p + i], z[in_u + i], z[in_shape + i], z[in_ratio + i] = own
+                    z[log_p + i], z[in_u + i], z[in_shape + i] = own[0], own[1], own[2]
+                    z[in_first + i], z[in_second + i] = own[3], own[4]
             else:
                 for i in range(BLOCK):
                     same = row(z[u + i], shared)
-                    z[log_p + i], z[in_u + i], z[in_shape + i], z[in_ratio + i] = same
+                    z[log_p + i], z[in_u + i], z[in_shape + i] = same[0], same[1], same[2]
+                    z[in_first + i], z[in_second + i] = same[3], same[4]
             for i in range(BLOCK):
                 weight = problem[weights + i]
                 z[log_p + i] *= weight
                 z[in_shape + i] *= weight
-                z[in_ratio + i] *= weight
-                by_u = weight * z[in_u + i]
-                z[in_u + i] = -by_u * z[inverse + i]
-                z[u + i] = -by_u * z[u + i] - weight
+                z[in_first + i] *= weight
+                z[in_second + i] *= weight
+                # from here on in the location
+                z[in_u + i] *= -weight * z[inverse + i]
             total += _total(z, log_p)
-            by_ratio += _total(z, in_ratio)
+            by_second += _total(z, in_second)
             _project(problem, LOCATION, block, z, in_u, slope)
             effects, term = 3 * elements, int(problem[TERMS_AT])
             for _ in range(terms):
@@ -203,11 +207,11 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
                 effects += 2 * count * levels
                 term += TERM + 2 * count
             if own_scale:
-                _project(problem, LOG_SCALE, block, z, u, slope)
+                _project(problem, LOG_SCALE, block, z, in_first, slope)
                 for i in range(BLOCK):
                     total -= problem[weights + i] * z[eta + i]
             else:
-                by_log_scale += _total(z, u)
+                by_first += _total(z, in_first)
             if own_alpha:
                 for i in range(BLOCK):
                     z[in_shape + i] *= z[a + i]
@@ -220,10 +224,10 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
             z[slope + at] += by_shape
         at = int(problem[SCALE])
         if at >= 0:
-            z[slope + at] += (by_log_scale - by_ratio * ratio) * inverse_scale
+            z[slope + at] += by_first * inverse_scale
         at = int(problem[SECOND_SCALE])
         if at >= 0:
-            z[slope + at] += by_ratio * inverse_scale
+            z[slope + at] += by_second / second_scale
         effects, term = 3 * elements, int(problem[TERMS_AT])
         for _ in range(terms):
             cells = int(problem[term] * problem[term + 1])

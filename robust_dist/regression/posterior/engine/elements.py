@@ -146,6 +146,13 @@ _FAMILIES: dict[tuple[type, ...], tuple[tuple[str, ...], Callable[..., Prior]]] 
 }
 
 
+def _one(law: Any) -> Any:
+    """Return a law that stands for several alike: fields are spread over a site anyway."""
+    while isinstance(law, dist.ExpandedDistribution):
+        law = law.base_dist
+    return law
+
+
 class _Parts(NamedTuple):
     """A law taken to pieces: loc + scale times a law of a family."""
 
@@ -156,10 +163,10 @@ class _Parts(NamedTuple):
 
 
 def _parts(law: dist.Distribution) -> _Parts:
-    loc, scale, base = np.zeros(()), np.ones(()), law
+    loc, scale, base = np.zeros(()), np.ones(()), _one(law)
     transforms: list[Any] = []
-    if isinstance(law, dist.TransformedDistribution):
-        base, transforms = law.base_dist, list(law.transforms)
+    if isinstance(base, dist.TransformedDistribution):
+        base, transforms = _one(base.base_dist), list(base.transforms)
         if transforms and type(transforms[-1]) is AffineTransform:
             affine = transforms.pop()
             loc, scale = np.asarray(affine.loc, float), np.asarray(affine.scale, float)

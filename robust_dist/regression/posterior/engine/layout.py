@@ -203,5 +203,5 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
     constant -= 0.5 * math.log(2 * math.pi) * cells
     head[density.TERMS], head[density.TERMS_AT] = len(design.groups), numbers.add(terms)
     head[density.CONSTANT] = constant
-    scratch = 3 * int(head[density.ELEMENTS]) + 2 * cells + 8 * density.BLOCK
+    scratch = 3 * int(head[density.ELEMENTS]) + 2 * cells + 10 * density.BLOCK
     return Layout(tuple(sites), numbers.joined(), scratch)
