@@ -135,9 +135,7 @@ def sample(
             progress=show,
         )
     positions = np.stack([position for position, _ in results])
-    statistics = {
-        name: np.stack([each[name] for _, each in results]) for name in results[0][1]
-    }
+    statistics = {name: np.stack([each[name] for _, each in results]) for name in results[0][1]}
     return layout.constrained(positions), statistics
 
 
@@ -147,4 +145,6 @@ def _start(density: Callable[..., Any], generator: np.random.Generator) -> np.nd
         start = generator.uniform(-_RADIUS, _RADIUS, density.size)  # type: ignore[attr-defined]
         if np.isfinite(density(start)[0]):
             return start
-    raise RuntimeError(f"the density is finite at none of {_TRIES} points near the sampler's origin")
+    raise RuntimeError(
+        f"the density is finite at none of {_TRIES} points near the sampler's origin"
+    )

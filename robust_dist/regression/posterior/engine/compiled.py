@@ -108,7 +108,9 @@ def _with(function: Any, replaced: dict[str, Any]) -> FunctionType:
     """Return the function with others in place of some that it calls."""
     cells = [
         type(cell)(replaced[name]) if name in replaced else cell
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        )
     ]
     return FunctionType(
         function.__code__,
@@ -133,7 +135,9 @@ def _compile(function: Callable[..., int], pointers: int, inline: Collection[Any
     native = compiled.fndesc.llvm_func_name
     module = llvm.parse_assembly(compiled.library.get_llvm_str())
     # numba's functions return a status, which is always good here, and their value by a pointer
-    given = ", ".join([f"i64 %a{i}" for i in range(sizes)] + [f"ptr %a{i}" for i in range(sizes, 5)])
+    given = ", ".join(
+        [f"i64 %a{i}" for i in range(sizes)] + [f"ptr %a{i}" for i in range(sizes, 5)]
+    )
     module.link_in(
         llvm.parse_assembly(f"""
             declare i32 @{native}(ptr, ptr, {given})
@@ -143,8 +147,7 @@ def _compile(function: Callable[..., int], pointers: int, inline: Collection[Any
                 %status = call i32 @{native}(ptr %value, ptr %problem, {given})
                 %code = load i32, ptr %value
                 ret i32 %code
-            }}"""
-        )
+            }}""")
     )
     for part in module.functions:
         if not part.is_declaration and part.name != _ENTRY:

@@ -29,9 +29,7 @@ def arguments_of(setting: Setting) -> Arguments:
     """Return what the model function closes over."""
     coordinates, terms = setting.coordinates, setting.design.groups
     with jax.enable_x64(True):
-        laws = _in_sampler_units(
-            setting.design, coordinates, setting.priors, setting.likelihood
-        )
+        laws = _in_sampler_units(setting.design, coordinates, setting.priors, setting.likelihood)
     level = None if coordinates.sigma is None else coordinates.sigma.constant
     return Arguments(
         laws,
