@@ -168,7 +168,7 @@ def draw(regression, **options):
 
 @pytest.fixture(scope="module")
 def groups():
-    """A regression with two kinds of group-specific effects."""
+    """Return a regression with group-specific effects."""
     rng = np.random.default_rng(7)
     g, x = np.repeat(np.arange(8), 15), rng.normal(size=120)
     y = 1 + x + rng.normal(size=8)[g] + 0.3 * rng.standard_t(3, 120)

@@ -75,7 +75,6 @@ def sample(
     target_accept: float,
     progress: bool,
     starts: np.ndarray | None = None,
-    dense: bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return draws of every site and the sampler's statistics, as ``nuts.run`` does.
 
@@ -89,8 +88,6 @@ def sample(
         Whether to show a bar on stderr.
     starts
         Unconstrained positions, shape (chains, size); by default within 1 of the origin.
-    dense
-        Whether to adapt to correlations though there are no group-specific effects.
 
     Raises
     ------
@@ -131,7 +128,7 @@ def sample(
             warmup=warmup,
             seeds=seeds,
             target_accept=target_accept,
-            low_rank=dense or bool(setting.design.groups),
+            low_rank=_low_rank(setting),
             progress=show,
         )
     positions = np.stack([position for position, _ in results])
@@ -139,12 +136,20 @@ def sample(
     return layout.constrained(positions), statistics
 
 
-def _start(density: Callable[..., Any], generator: np.random.Generator) -> np.ndarray:
+def _low_rank(setting: Setting) -> bool:
+    """Return whether to adapt to correlations.
+
+    As of group-specific effects with the intercept, or of coefficients with priors of their own,
+    which are not orthogonal to each other.
+    """
+    blocks = [block for part in setting.priors.blocks.values() for block in part]
+    return bool(setting.design.groups) or any(block.directions is None for block in blocks)
+
+
+def _start(density: Any, generator: np.random.Generator) -> np.ndarray:
     """Return a position near the origin of a finite density."""
     for _ in range(_TRIES):
-        start = generator.uniform(-_RADIUS, _RADIUS, density.size)  # type: ignore[attr-defined]
+        start: np.ndarray = generator.uniform(-_RADIUS, _RADIUS, density.size)
         if np.isfinite(density(start)[0]):
             return start
-    raise RuntimeError(
-        f"the density is finite at none of {_TRIES} points near the sampler's origin"
-    )
+    raise RuntimeError(f"the density is finite at none of {_TRIES} points around the origin")

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 from robust_dist._cache import cache_directory
@@ -26,6 +26,8 @@ from robust_dist.regression.posterior.engine import density
 _KEPT: list[Any] = []
 """what owns the machine code, which is in use until the process ends"""
 _ENTRY = "entry"
+_FILES = 64
+"""how many object files are kept, of 50 KB each; those of other versions go first"""
 
 
 @functools.cache
@@ -94,24 +96,20 @@ def _jit(function: Any, done: dict[Any, Any], inline: Collection[Any]) -> Any:
         # sums over rows may be taken in any order; the laws' own formulas may not, and are to be
         # part of the loop over rows
         own = function.__module__ == density.__name__
-        done[function] = numba.njit(
-            _with(function, called),
-            fastmath={"contract", "reassoc", "nsz"} if own else {"contract"},
-            error_model="numpy",
-            forceinline=function in inline,
-            _nrt=False,
-        )
+        options: dict[str, Any] = {
+            "fastmath": {"contract", "reassoc", "nsz"} if own else {"contract"},
+            "error_model": "numpy",
+            "forceinline": function in inline,
+            "_nrt": False,  # no arrays, hence none of numba's library
+        }
+        done[function] = numba.njit(_with(function, called), **options)
     return done[function]
 
 
 def _with(function: Any, replaced: dict[str, Any]) -> FunctionType:
     """Return the function with others in place of some that it calls."""
-    cells = [
-        type(cell)(replaced[name]) if name in replaced else cell
-        for name, cell in zip(
-            function.__code__.co_freevars, function.__closure__ or (), strict=True
-        )
-    ]
+    free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    cells = [CellType(replaced[name]) if name in replaced else cell for name, cell in free]
     return FunctionType(
         function.__code__,
         {**function.__globals__, **replaced},
@@ -135,9 +133,7 @@ def _compile(function: Callable[..., int], pointers: int, inline: Collection[Any
     native = compiled.fndesc.llvm_func_name
     module = llvm.parse_assembly(compiled.library.get_llvm_str())
     # numba's functions return a status, which is always good here, and their value by a pointer
-    given = ", ".join(
-        [f"i64 %a{i}" for i in range(sizes)] + [f"ptr %a{i}" for i in range(sizes, 5)]
-    )
+    given = ", ".join(f"{'i64' if i < sizes else 'ptr'} %a{i}" for i in range(5))
     module.link_in(
         llvm.parse_assembly(f"""
             declare i32 @{native}(ptr, ptr, {given})
@@ -211,3 +207,5 @@ def _write(path: Path, machine_code: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    for old in sorted(path.parent.glob("*.o"), key=os.path.getmtime)[:-_FILES]:
+        old.unlink(missing_ok=True)
