@@ -17,6 +17,7 @@ from robust_dist.regression.posterior.pointwise import MANY
 
 _RADIUS = 1.0
 _TRIES = 100
+_EFFECTS = 200
 
 
 def unsupported(setting: Setting, data: Mapping[str, Any], mesh: Any = None) -> str | None:
@@ -139,11 +140,13 @@ def sample(
 def _low_rank(setting: Setting) -> bool:
     """Return whether to adapt to correlations.
 
-    As of group-specific effects with the intercept, or of coefficients with priors of their own,
-    which are not orthogonal to each other.
+    As of group-specific effects with the intercept, unless they are so many that the adaptation
+    takes longer than the sampling, or of coefficients with priors of their own, which are not
+    orthogonal to each other.
     """
+    effects = sum(len(term.effects) * len(term.levels) for term in setting.design.groups)
     blocks = [block for part in setting.priors.blocks.values() for block in part]
-    return bool(setting.design.groups) or any(block.directions is None for block in blocks)
+    return 0 < effects <= _EFFECTS or any(block.directions is None for block in blocks)
 
 
 def _start(density: Any, generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from robust_dist.regression.likelihoods._kernel import Kernel
 from robust_dist.regression.posterior.engine import compiled
 
-_POLL = 0.01
+_POLL = 0.002
 """seconds between two looks at the chains"""
 _STATISTICS = {
     "diverging": ("diverging", bool),
