@@ -9,6 +9,7 @@ its law is that of loc + scale v, where v has the prior
 which is Normal, HalfNormal, StudentT, Cauchy, Gamma, InverseGamma, LogNormal and so on.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -131,18 +132,19 @@ def _half(prior: Prior) -> Prior:
     return prior._replace(constant=prior.constant + math.log(2))
 
 
-_FAMILIES: dict[tuple[type, ...], tuple[tuple[str, ...], Callable[..., Prior]]] = {
-    (dist.Normal,): (("loc", "scale"), _normal),
-    (dist.HalfNormal,): (("scale",), lambda scale: _half(_normal(0.0, scale))),
-    (dist.StudentT,): (("df", "loc", "scale"), _student),
-    (dist.Cauchy,): (("loc", "scale"), lambda loc, scale: _student(1.0, loc, scale)),
-    (dist.HalfCauchy,): (("scale",), lambda scale: _half(_student(1.0, 0.0, scale))),
-    (dist.Gamma,): (("concentration", "rate"), _gamma),
-    (dist.Exponential,): (("rate",), lambda rate: _gamma(1.0, rate)),
-    (dist.Uniform,): (("low", "high"), lambda low, high: Prior(-np.log(high - low))),
+# the arguments of a function are the law's own
+_FAMILIES: dict[tuple[type, ...], Callable[..., Prior]] = {
+    (dist.Normal,): _normal,
+    (dist.HalfNormal,): lambda scale: _half(_normal(0.0, scale)),
+    (dist.StudentT,): _student,
+    (dist.Cauchy,): lambda loc, scale: _student(1.0, loc, scale),
+    (dist.HalfCauchy,): lambda scale: _half(_student(1.0, 0.0, scale)),
+    (dist.Gamma,): _gamma,
+    (dist.Exponential,): lambda rate: _gamma(1.0, rate),
+    (dist.Uniform,): lambda low, high: Prior(-np.log(high - low)),
     # as NumPyro takes its own to pieces
-    (dist.Gamma, PowerTransform): (("concentration", "rate"), _inverse_gamma),
-    (dist.Normal, ExpTransform): (("loc", "scale"), _log_normal),
+    (dist.Gamma, PowerTransform): _inverse_gamma,
+    (dist.Normal, ExpTransform): _log_normal,
 }
 
 
@@ -198,7 +200,8 @@ def support(law: dist.Distribution) -> Support:
 def describe(law: dist.Distribution, shape: tuple[int, ...]) -> tuple[np.ndarray, float]:
     """Return the fields of the elements of a site, one row each, and the constants' sum."""
     parts, where = _parts(law), support(law)
-    names, make = _FAMILIES[parts.family]
+    make = _FAMILIES[parts.family]
+    names = inspect.signature(make).parameters
     prior = make(*(np.asarray(getattr(parts.base, name), float) for name in names))
     columns = [*where, parts.loc, parts.scale, *prior[1:]]
     fields = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
