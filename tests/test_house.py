@@ -11,7 +11,7 @@ PACKAGE = ROOT / "robust_dist"
 
 # from the ground up; a room may import what stands on a lower line, and its own
 FLOORS = (
-    ("_tables", "_words"),
+    ("_cache", "_tables", "_words"),
     ("_errors",),
     ("_arguments",),
     ("_csv", "_numerics", "constraints"),

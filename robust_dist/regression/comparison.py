@@ -64,6 +64,7 @@ def compare(
     seed: int = 0,
     target_accept: float = 0.8,
     method: str = "nuts",
+    sampler: str = "auto",
     refits: int = 10,
     stage: Callable[[str], None] | None = None,
     **arguments: Any,
@@ -83,7 +84,7 @@ def compare(
         Their names, at least two.
     priors
         For each likelihood those that replace its default priors.
-    draws, warmup, chains, seed, target_accept
+    draws, warmup, chains, seed, target_accept, sampler
         As for ``Regression.fit``.
     method
         ``"nuts"``; or ``"svi"`` or ``"laplace"``, for very many rows.
@@ -126,6 +127,7 @@ def compare(
         "chains": chains,
         "seed": seed,
         "target_accept": target_accept,
+        "sampler": sampler,
     }
     say = stage or (lambda text: None)
     # all before the first is fitted, so that a mistake in the last costs no time

@@ -287,7 +287,6 @@ def _attributes(setting: Setting) -> dict[str, Any]:
     return {
         "response": setting.design.response,
         "likelihood": setting.likelihood.name,
-        "inference_library": "numpyro",
         "numpyro_version": version("numpyro"),
         "robust_dist_version": version("robust-dist"),
         **fixed,

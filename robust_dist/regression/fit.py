@@ -5,6 +5,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -33,10 +34,13 @@ from robust_dist.regression.model import (
     model_of,
 )
 from robust_dist.regression.own_priors import Prior, choose
+from robust_dist.regression.posterior import engine
 from robust_dist.regression.posterior.approximate import approximate, mean_density
-from robust_dist.regression.posterior.nuts import Run, sample
+from robust_dist.regression.posterior.choice import SAMPLERS, choose_sampler
+from robust_dist.regression.posterior.nuts import sample
 from robust_dist.regression.posterior.padding import fill, padded
 from robust_dist.regression.posterior.pointwise import MANY, prepare, thinning
+from robust_dist.regression.posterior.run import Run
 from robust_dist.regression.posterior.shard import shard
 from robust_dist.regression.posterior.sites import Model
 from robust_dist.regression.predict import predict
@@ -173,6 +177,7 @@ class Regression:
         seed: int = 0,
         target_accept: float = 0.8,
         method: str = "nuts",
+        sampler: str = "auto",
         progress: bool | None = None,
         stage: Callable[[str], None] | None = None,
         mesh: Mesh | None = None,
@@ -194,6 +199,10 @@ class Regression:
             ``"nuts"``; ``"svi"``, the nearest Normal on the sampler's axes, for very many rows;
             ``"laplace"``, the Normal with the curvature about the mode, over a standard deviation
             to either side; or ``"map"``, the mode on these axes as a single draw.
+        sampler
+            Who does NUTS: ``"nutpie"``, on a compiled density in double precision, for the shipped
+            likelihoods and the usual priors, or ``"numpyro"``, for all models; ``"auto"`` is nutpie
+            wherever that can. The attribute ``inference_library`` says which it was.
         progress
             Whether to show a progress bar on stderr; by default if that is a terminal.
         stage
@@ -222,6 +231,8 @@ class Regression:
         check_type("progress", progress, (bool, type(None)), "True, False or None")
         check_type("stage", stage, (Callable, type(None)), "a function of a text, or None")
         check_type("mesh", mesh, (Mesh, type(None)), "a jax.sharding.Mesh, or None")
+        if sampler not in SAMPLERS:
+            raise InputError(f"no sampler '{sampler}'; there are: {', '.join(SAMPLERS)}")
         if method not in METHODS:
             raise InputError(f"no method '{method}'; there are: {', '.join(METHODS)}")
         if mesh is not None and method != "nuts":
@@ -241,6 +252,7 @@ class Regression:
         say = stage or (lambda text: None)
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
+        used = "numpyro"
         statistics: Mapping[str, Any] = {}
         problems: tuple[str, ...] = ()
         model, constants = self.parts
@@ -253,7 +265,7 @@ class Regression:
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
             run = Run(draws, warmup, chains, target_accept, self.dense, progress=bar)
-            sites, statistics = self.draw(keys[0], run, mesh)
+            sites, statistics, used = self.draw((seed, 0), run, sampler, mesh)
         else:
             say(f"optimising ({method})")
             sites, problems = approximate(
@@ -273,7 +285,7 @@ class Regression:
         dt = make_datatree(
             self.setting,
             Draws(latent, statistics, following, thin),
-            self._attributes(method, seed, warmup, thin),
+            self._attributes(method, seed, warmup, thin, used),
         )
         dt.attrs["design_problems"] = json.dumps(self.design.problems)
         dt.attrs["fit_problems"] = json.dumps(problems)
@@ -285,12 +297,31 @@ class Regression:
         return predict(dt, new_data, functions=self.functions, **options)
 
     def draw(
-        self, key: jax.Array, run: Run, mesh: Mesh | None = None, keep: np.ndarray | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return draws of every site and the sampler's statistics, of all rows or some."""
-        model, constants = self.parts
+        self,
+        seed: tuple[int, ...],
+        run: Run,
+        sampler: str = "auto",
+        mesh: Mesh | None = None,
+        keep: np.ndarray | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]:
+        """Return draws of every site, the sampler's statistics, and which sampler it was.
+
+        Parameters
+        ----------
+        seed
+            Numbers, all of which count.
+        run
+            How to sample.
+        sampler, mesh
+            As for ``fit``.
+        keep
+            Which rows to fit, of all.
+        """
         rows = len(self.design.y)
         data = self.data if keep is None else {**self.data, "keep": keep}
+        if choose_sampler(sampler, self.setting, data, mesh) == "nutpie":
+            return (*engine.sample(self.setting, data, seed, run), "nutpie")
+        model, constants = self.parts
         many = rows >= MANY
         if many:
             # chains go in turns, to save memory, and float32's rounding of the total counts
@@ -300,7 +331,11 @@ class Regression:
             data = shard(data, mesh)
         elif not many:
             data = fill(data, padded(rows))
-        return sample(model, constants, data, key, run._replace(in_turns=many or mesh is not None))
+        key = jax.random.key(seed[0])
+        for number in seed[1:]:
+            key = jax.random.fold_in(key, number)
+        run = run._replace(in_turns=many or mesh is not None)
+        return (*sample(model, constants, data, key, run), "numpyro")
 
     @property
     def parts(self) -> tuple[Model, Constants]:
@@ -331,13 +366,17 @@ class Regression:
         ]
         return names + [f"{term.name}_offset" for term in self.design.groups]
 
-    def _attributes(self, method: str, seed: int, warmup: int, thin: int) -> dict[str, Any]:
+    def _attributes(
+        self, method: str, seed: int, warmup: int, thin: int, used: str
+    ) -> dict[str, Any]:
         formulas = split_formulas(self.formula)
         attributes: dict[str, Any] = {
             "formula": formulas[""],
             "method": method,
             "seed": seed,
             "warmup": warmup,
+            "inference_library": used,
+            "inference_library_version": version(used),
             **{f"{name}_column": column for name, column in self._columns.items()},
         }
         if not isinstance(self.formula, str):

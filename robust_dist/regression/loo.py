@@ -11,8 +11,8 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.posterior.nuts import Run
 from robust_dist.regression.posterior.pointwise import thinning
+from robust_dist.regression.posterior.run import Run
 from robust_dist.regression.row_laws import parameters_in_blocks, row_law
 
 # fewer draws have no tail to fit a Pareto law to
@@ -48,7 +48,7 @@ def leave_one_out(
     regression, dt
         A regression and its fit.
     options
-        ``draws``, ``warmup``, ``chains``, ``seed`` and ``target_accept`` of the refits.
+        ``draws``, ``warmup``, ``chains``, ``seed``, ``target_accept``, ``sampler`` of refits.
     refits
         How many to make; none are made if more would be needed.
     rows
@@ -99,7 +99,7 @@ class _Refitting(SamplingWrapper):
     def __init__(self, regression: Regression, numbered: DataTree, options: dict[str, Any]) -> None:
         super().__init__(regression.model, idata_orig=numbered)
         self._regression = regression
-        self._seed = options["seed"]
+        self._seed, self._sampler = options["seed"], options["sampler"]
         chosen = {name: options[name] for name in ("draws", "warmup", "chains", "target_accept")}
         self._run = Run(**chosen, dense=regression.dense)
 
@@ -110,8 +110,8 @@ class _Refitting(SamplingWrapper):
     def sample(self, modified_observed_data: int) -> DataTree:
         """Return the posterior without the row."""
         keep = np.arange(len(self._regression.design.y)) != modified_observed_data
-        key = jax.random.fold_in(jax.random.key(self._seed), modified_observed_data)
-        sites, _ = self._regression.draw(key, self._run, keep=keep)
+        seed = (self._seed, 1 + modified_observed_data)
+        sites, _, _ = self._regression.draw(seed, self._run, self._sampler, keep=keep)
         latent = {name: sites[name] for name in self._regression.sites}
         return posterior_alone(self._regression.setting, latent)
 

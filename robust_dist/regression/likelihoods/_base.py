@@ -12,6 +12,7 @@ from jax import Array
 from numpyro import distributions as dist
 from numpyro.distributions import Distribution
 
+from robust_dist.regression.likelihoods._kernel import Kernel
 from robust_dist.regression.likelihoods._link import LOG_SCALE, Link
 from robust_dist.regression.likelihoods._tiles import over_tiles
 
@@ -70,6 +71,8 @@ class Likelihood(ABC):
     scales: ClassVar[tuple[str, ...]] = ("scale",)
     law_scales: ClassVar[tuple[str, ...]] = ("scale",)
     symmetric: ClassVar[bool] = True
+    kernel: ClassVar[Kernel | None] = None
+    """its compiled form; a law without one is sampled by NumPyro"""
 
     @property
     def parameters(self) -> tuple[str, ...]:

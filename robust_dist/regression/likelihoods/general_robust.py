@@ -10,8 +10,15 @@ from numpyro.distributions import Distribution
 
 from robust_dist import GeneralRobust, scale_from_orthogonal
 from robust_dist.regression.likelihoods._alpha import ALPHA, irls_weight
+from robust_dist.regression.likelihoods._alpha_kernel import prepare as _for_alpha
+from robust_dist.regression.likelihoods._alpha_kernel import row, tables
 from robust_dist.regression.likelihoods._base import Likelihood, Parameters
+from robust_dist.regression.likelihoods._kernel import Kernel
 from robust_dist.regression.likelihoods._tiles import over_tiles
+
+
+def _prepare(alpha: float, ratio: float, tables: Any) -> tuple[float, ...]:
+    return _for_alpha(alpha, True, tables)
 
 
 class _GeneralRobust(Likelihood):
@@ -19,6 +26,7 @@ class _GeneralRobust(Likelihood):
     title = "general robust"
     shapes = (ALPHA,)
     scales = ("sigma",)
+    kernel = Kernel(_prepare, row, tables)
 
     def derived(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return c of the paper."""

@@ -6,7 +6,7 @@ draws, however many, and all data of one shape; and between two calls one can te
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from numpyro.infer.util import ParamInfo
 from robust_dist._errors import InputError
 from robust_dist.regression.model import STRUCTURES
 from robust_dist.regression.posterior.quick import compiler_options
+from robust_dist.regression.posterior.run import NOWHERE, Run
 from robust_dist.regression.posterior.sites import Model, constrained, potential, unconstrained
 
 STATISTICS: dict[str, Callable[[Any], Array]] = {
@@ -34,20 +35,6 @@ _STEPS = 100
 """that a program takes at most"""
 _ATTEMPTS = 100
 """to find a start where the density is finite"""
-
-
-class Run(NamedTuple):
-    """How to sample."""
-
-    draws: int
-    warmup: int
-    chains: int
-    target_accept: float
-    dense: bool = False
-    """whether to adapt to correlations"""
-    in_turns: bool = False
-    """whether chains run one after the other, where all would take too much memory"""
-    progress: bool = False
 
 
 def sample(
@@ -117,10 +104,7 @@ def _started(
             return states
         others = jax.vmap(lambda key: jax.random.fold_in(key, 1))(attempts)
         attempts = jnp.where(finite, attempts, others)
-    raise InputError(
-        f"the density is not finite at any of {_ATTEMPTS} starts: a prior leaves nothing of the "
-        "data's neighbourhood; give it more room"
-    )
+    raise InputError(NOWHERE)
 
 
 @lru_cache(maxsize=STRUCTURES)
