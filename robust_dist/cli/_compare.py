@@ -15,6 +15,7 @@ from robust_dist.cli._session import (
     all_formulas,
     find_data,
     guesses_told,
+    keep_programs,
     problems_later,
     reading_notes,
     row_arguments,
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from robust_dist.cli._report import comparison_picture, comparison_report
     from robust_dist.regression import compare
 
+    keep_programs(options)
     with problems_later(), guesses_told(data, options):
         comparison = compare(
             all_formulas(options, formula),

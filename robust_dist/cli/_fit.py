@@ -18,6 +18,7 @@ from robust_dist.cli._session import (
     all_formulas,
     find_data,
     guesses_told,
+    keep_programs,
     problems_later,
     row_arguments,
     sampling_arguments,
@@ -77,6 +78,7 @@ def _fitted(
     """Return the fit, the comparison if one is asked for, and the priors."""
     from robust_dist.regression import Regression
 
+    keep_programs(options)
     say = teller(options.quiet)
     priors = read_priors(options.prior)
     if options.alpha is not None:

@@ -13,6 +13,7 @@ from robust_dist.cli._read_numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
 METHODS = ("nuts", "svi", "laplace", "map")
+SAMPLERS = ("auto", "nutpie", "numpyro")
 _METHOD = "(default nuts; svi for very many rows)"
 
 _FIT = """examples:
@@ -194,6 +195,17 @@ def _add_sampling(parser: _Parser) -> argparse._ArgumentGroup:
         help="nearer to 1 if transitions diverge (default 0.8)",
     )
     command.add_argument("--seed", type=_seed, default=0, help="(default 0)")
+    command.add_argument(
+        "--sampler",
+        choices=SAMPLERS,
+        default="auto",
+        help="of NUTS: nutpie where it can, NumPyro's for all models (default auto)",
+    )
+    command.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="keep no compiled programs on disk for the next run, and use none",
+    )
     return command
 
 

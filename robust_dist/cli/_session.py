@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from robust_dist._cache import VARIABLE
 from robust_dist._errors import FormulaWarning, InputError
 from robust_dist._words.names import nearest
 from robust_dist._words.text import printable
@@ -106,7 +107,17 @@ def sampling_arguments(options: argparse.Namespace) -> dict[str, Any]:
         "chains": options.chains,
         "target_accept": options.target_accept,
         "seed": options.seed,
+        "sampler": options.sampler,
     }
+
+
+def keep_programs(options: argparse.Namespace) -> None:
+    """Keep what is compiled for the next run, unless that is not wanted."""
+    if options.no_cache:
+        os.environ[VARIABLE] = "off"
+    from robust_dist.regression.compilation_cache import use_compilation_cache
+
+    use_compilation_cache()
 
 
 def teller(quiet: bool) -> Callable[[str], None]:

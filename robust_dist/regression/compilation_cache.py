@@ -20,8 +20,9 @@ def use_compilation_cache(directory: str | os.PathLike[str] | None = None) -> Pa
     """Keep what JAX compiles on disk, so that other processes need not compile it again.
 
     The programs of a fit depend on the structure of its model and on the size of the data, not on
-    their values. It is JAX's own cache, bounded to 256 MB and locked against other processes; what
-    the user has set of it himself stays. Call it before anything is compiled.
+    their values. It is JAX's own cache, bounded to 256 MB and locked against other processes; if it
+    is in use already, by ``JAX_COMPILATION_CACHE_DIR`` or the like, nothing changes. Call it before
+    anything is compiled.
 
     Parameters
     ----------
@@ -32,14 +33,14 @@ def use_compilation_cache(directory: str | os.PathLike[str] | None = None) -> Pa
     Returns
     -------
     Path or None
-        The folder; None if there is none that can be written to, or ``ROBUST_DIST_CACHE`` is
-        ``off``, or the package ``filelock`` is missing.
+        The folder; None if none can be written to, ``ROBUST_DIST_CACHE`` is ``off``, or the package
+        ``filelock`` (of the extra ``regression``) is missing.
     """
     check_type("directory", directory, (str, os.PathLike, type(None)), "a folder's name, or None")
-    given = jax.config.jax_compilation_cache_dir
-    if given is not None and directory is None:
-        return Path(given)
     folder = cache_directory() if directory is None else Path(directory)
+    given = jax.config.jax_compilation_cache_dir
+    if given is not None:
+        return Path(given)
     if folder is None or importlib.util.find_spec("filelock") is None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
