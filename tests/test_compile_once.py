@@ -66,12 +66,19 @@ OWN = {"x": dist.StudentT(4.0, 0.0, 2.0), "sigma": dist.Uniform(0.01, 1e4)}
         pytest.param("y ~ x", {"likelihood": "normal"}, "svi", marks=pytest.mark.slow),
         pytest.param({"y": "y ~ x", "alpha": "~ k"}, {}, "map", marks=pytest.mark.slow),
     ],
-    ids=str,
+    ids=["plain", "groups", "sigma", "own priors", "laplace", "svi", "map of alpha"],
 )
-def test_other_data_of_like_size_compile_nothing(formula, options, method):
-    def fit(data, **changes):
-        return Regression(formula, data, **options).fit(method=method, **{**SHORT, **changes})
+@pytest.mark.parametrize("sampler", ["auto", "numpyro"])
+def test_other_data_of_like_size_compile_nothing(formula, options, method, sampler):
+    """Nor do they trace anything of more than a moment."""
+    if method != "nuts" and sampler != "auto":
+        pytest.skip("a sampler is NUTS")
 
+    def fit(data, **changes):
+        options_of_fit = {**SHORT, "method": method, "sampler": sampler, **changes}
+        return Regression(formula, data, **options).fit(**options_of_fit)
+
+    fit(table(rows=22))
     fit(table())
     with compilations() as counted:
         dt = fit(table(1, rows=22, shift=50.0), seed=3)
@@ -122,7 +129,7 @@ from robust_dist.regression.compilation_cache import use_compilation_cache
 assert use_compilation_cache(sys.argv[1]) is not None
 rng = np.random.default_rng(int(sys.argv[2]))
 data = pd.DataFrame({"x": rng.normal(size=21), "y": rng.normal(size=21)})
-Regression("y ~ x", data).fit(draws=30, warmup=30, chains=2, progress=False)
+Regression("y ~ x", data).fit(draws=30, warmup=30, chains=2, progress=False, sampler="numpyro")
 print(len(counted))
 """
 
@@ -142,10 +149,13 @@ def test_another_process_finds_the_programs_on_disk(tmp_path):
     def programs():
         return {file.name for file in (tmp_path / "jax").iterdir() if "-cache" in file.name}
 
-    assert run(1).stdout.split() == ["0"]
-    first = programs()
-    assert int(run(2).stdout) >= len(first) > 0
-    assert programs() == first
+    run(1)
+    # small programs are kept or not as the machine is slow or quick
+    first = {name for name in programs() if name.startswith(("jit_pointwise", "jit_advance"))}
+    assert len(first) == 2
+    assert int(run(2).stdout) >= 2
+    second = {name for name in programs() if name.startswith(("jit_pointwise", "jit_advance"))}
+    assert second == first
 
 
 LAWS = [

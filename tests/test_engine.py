@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +20,15 @@ from numpyro.infer.util import potential_energy
 
 from robust_dist import ReferenceAlpha
 from robust_dist._cache import cache_directory
-from robust_dist._errors import FormulaWarning
+from robust_dist._errors import FormulaWarning, InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.likelihoods import NAMES, find_likelihood
 from robust_dist.regression.posterior import engine
+from robust_dist.regression.posterior.choice import choose_sampler
 from robust_dist.regression.posterior.engine import compiled
 from robust_dist.regression.posterior.engine.layout import lay_out
-from robust_dist.regression.posterior.nuts import run, sampler
+from robust_dist.regression.posterior.nuts import sample
+from robust_dist.regression.posterior.run import Run
 
 ROWS = 40
 
@@ -164,11 +167,10 @@ def test_value_and_gradient_hold_next_to_cauchy_and_to_normal(law, gap):
 # --- sampling -----------------------------------------------------------------------------------
 
 
-def draw(regression, **options):
-    given = {"draws": 200, "warmup": 200, "chains": 2, "seed": 1, "target_accept": 0.8}
-    return engine.sample(
-        regression.setting, regression.data, **{**given, "progress": False, **options}
-    )
+def draw(regression, seed=1, starts=None, **options):
+    given = {"draws": 200, "warmup": 200, "chains": 2, "target_accept": 0.8}
+    run = Run(**{**given, "dense": regression.dense, **options})
+    return engine.sample(regression.setting, regression.data, (seed,), run, starts)
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +191,8 @@ def plain():
 def test_posterior_is_that_of_numpyros_nuts(which, request):
     regression = request.getfixturevalue(which)
     found, _ = draw(regression, draws=2000, warmup=400, chains=4)
-    mcmc = sampler(regression.model, 2000, 400, 4, 0.8, False, regression.dense)
-    expected, _ = run(mcmc, jax.random.key(0), regression.data)
+    run = Run(2000, 400, 4, 0.8, regression.dense)
+    expected, _ = sample(*regression.parts, regression.data, jax.random.key(0), run)
     for name, draws in found.items():
         other = np.asarray(expected[name])
         assert draws.shape == other.shape
@@ -239,7 +241,7 @@ def test_chains_start_where_they_are_told_to(plain):
 
 def test_starts_of_no_finite_density_are_told_in_a_line(plain):
     size = lay_out(plain.setting, plain.data).size
-    with pytest.raises(RuntimeError, match="finite") as told:
+    with pytest.raises(InputError, match="finite") as told:
         draw(plain, starts=np.full((2, size), np.nan))
     assert "\n" not in str(told.value)
 
@@ -296,6 +298,33 @@ def test_why_a_model_is_for_numpyro_is_said(plain, monkeypatch):
     assert "'general_robust' has no compiled form" in engine.unsupported(setting, data)
     monkeypatch.setitem(sys.modules, "numba", None)
     assert engine.unsupported(setting, data) == "numba is not installed"
+
+
+@pytest.mark.parametrize(("sampler", "used"), [("auto", "nutpie"), ("numpyro", "numpyro")])
+def test_which_sampler_it_was_is_recorded(plain, sampler, used):
+    options = {"draws": 20, "warmup": 20, "chains": 1, "progress": False}
+    dt = plain.fit(sampler=sampler, **options)
+    assert dt.attrs["inference_library"] == used
+    assert dt.attrs["inference_library_version"] == version(used)
+
+
+def test_a_sampler_that_cannot_or_is_none_is_refused(plain):
+    with pytest.raises(InputError, match="no sampler 'stan'"):
+        plain.fit(sampler="stan")
+    regression = Regression("y ~ x", table(), alpha=ReferenceAlpha())
+    with pytest.raises(InputError, match=r"prior of 'alpha'.* use sampler 'numpyro'"):
+        regression.fit(sampler="nutpie")
+
+
+def test_where_no_density_can_be_compiled_numpyro_samples_and_it_is_said(plain, monkeypatch):
+    def broken(kernel):
+        raise OSError("no LLVM\nfor this machine")
+
+    monkeypatch.setattr(compiled, "density_of", broken)
+    with pytest.warns(RuntimeWarning, match="no LLVM.; NumPyro's NUTS samples instead"):
+        assert choose_sampler("auto", plain.setting, plain.data) == "numpyro"
+    with pytest.raises(InputError, match="no LLVM"):
+        choose_sampler("nutpie", plain.setting, plain.data)
 
 
 # --- the cache ----------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
             likelihoods,
             method=options.method,
             refits=options.refits,
+            exact=options.exact,
             stage=say,
             **sampling_arguments(options),
             **row_arguments(options),

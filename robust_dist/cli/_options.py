@@ -123,6 +123,11 @@ def make_parser() -> argparse.ArgumentParser:
         default=10,
         help="the most refits by NUTS for rows of high Pareto k (default 10)",
     )
+    model.add_argument(
+        "--exact",
+        action="store_true",
+        help="fit anew without each row in turn; for up to some hundred rows",
+    )
     sampling = _add_sampling(compare)
     # the mode alone has no draws to compare
     sampling.add_argument("--method", choices=METHODS[:-1], default="nuts", help=_METHOD)

@@ -66,6 +66,7 @@ def compare(
     method: str = "nuts",
     sampler: str = "auto",
     refits: int = 10,
+    exact: bool = False,
     stage: Callable[[str], None] | None = None,
     **arguments: Any,
 ) -> Comparison:
@@ -91,6 +92,9 @@ def compare(
     refits
         The most refits for each likelihood, by NUTS and after NUTS only; if more rows have a high
         Pareto k, none is made, and the notes say so.
+    exact
+        Whether to fit anew without each of the rows in turn, with no importance sampling to doubt:
+        for up to some hundred rows, each of which takes a fraction of a second.
     stage
         Called with a few words as each stage starts.
     arguments
@@ -116,6 +120,11 @@ def compare(
     if method not in METHODS:
         raise InputError(f"no comparison by '{method}'; there are: {', '.join(METHODS)}")
     refits = whole_number("refits", refits, 0)
+    check_type("exact", exact, (bool, np.bool_), "True or False")
+    if exact and method != "nuts":
+        raise InputError(
+            f"exact refits are by method 'nuts', not '{method}'; leave one of them out"
+        )
     draws, chains = whole_number("draws", draws, 1), whole_number("chains", chains, 1)
     if draws * chains < _FEWEST:
         raise InputError(
@@ -137,18 +146,26 @@ def compare(
     }
     count = len(regressions[names[0]].design.y)
     rows = rows_to_leave_out(count, draws * chains, seed)
+    if exact and rows.size < count:
+        raise InputError(
+            f"{count} rows are too many to fit anew without each; leave exact out, which takes "
+            f"{rows.size} of them"
+        )
     allowed = refits if method == "nuts" and rows.size == count else 0
     fits, loo = {}, {}
     for name, regression in regressions.items():
         say(f"fitting {name}")
         fits[name] = regression.fit(**options, method=method, progress=False)
         say(f"leaving rows out of {name}")
-        loo[name] = leave_one_out(regression, fits[name], options, allowed, rows)
+        loo[name] = leave_one_out(
+            *(regression, fits[name], options, allowed, rows, bool(exact)),
+            progress=_tenths(say, count),
+        )
     table = arviz_stats.compare({name: loo[name].elpd for name in names}, round_to="none")
     # sums over all rows, as estimated from those left out
     table[["elpd", "se", "p", "elpd_diff", "dse"]] *= count / rows.size
     labels = [printable(row) for row in fits[names[0]]["observed_data"].dataset["row"].values[rows]]
-    notes = _notes(loo, allowed)
+    notes = _notes(loo, allowed, exact)
     if rows.size < count:
         notes.append(
             f"elpd is estimated from {rows.size} of the {count} rows, drawn at random and left out "
@@ -162,6 +179,16 @@ def compare(
         fits=fits,
         loo=loo,
     )
+
+
+def _tenths(say: Callable[[str], None], count: int) -> Callable[[int], None]:
+    """Return what tells of each tenth of the rows, if they are many."""
+
+    def tell(done: int) -> None:
+        if count >= 50 and 10 * done // count > 10 * (done - 1) // count:
+            say(f"fitted anew without {done} of {count} rows")
+
+    return tell
 
 
 def _coefficients(fits: Mapping[str, DataTree]) -> pd.DataFrame:
@@ -211,11 +238,13 @@ def _half_of(differences: np.ndarray, labels: Sequence[str]) -> str:
     return _rows([labels[row] for row in order[:count]])
 
 
-def _notes(loo: Mapping[str, LeaveOneOut], refits: int) -> list[str]:
+def _notes(loo: Mapping[str, LeaveOneOut], refits: int, exact: bool) -> list[str]:
     """Return what was done about high Pareto k."""
     notes = []
     for name, result in loo.items():
-        if result.refitted:
+        if exact:
+            notes.append(f"{name}: the model was fitted anew without each of the rows.")
+        elif result.refitted:
             rows = _rows([printable(row) for row in result.refitted])
             notes.append(
                 f"{name}: Pareto k was high in {rows}; the model was fitted anew without each."

@@ -1,6 +1,7 @@
 """Leave-one-out cross-validation of a fit, exact where importance sampling fails."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import arviz_stats
@@ -39,9 +40,15 @@ class LeaveOneOut(NamedTuple):
 
 
 def leave_one_out(
-    regression: Regression, dt: DataTree, options: dict[str, Any], refits: int, rows: np.ndarray
+    regression: Regression,
+    dt: DataTree,
+    options: dict[str, Any],
+    refits: int,
+    rows: np.ndarray,
+    exact: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> LeaveOneOut:
-    """Return ArviZ's LOO, with an exact refit for each row whose Pareto k is high.
+    """Return ArviZ's LOO, with an exact refit for each row whose Pareto k is high, or for all.
 
     Parameters
     ----------
@@ -53,6 +60,10 @@ def leave_one_out(
         How many to make; none are made if more would be needed.
     rows
         Positions of the rows to leave out, one at a time.
+    exact
+        Whether to fit anew without each of the rows, however many.
+    progress
+        Called with the number of fits made anew, after each.
     """
     labels = dt["observed_data"].dataset["row"].values[rows]
     density = dt["log_likelihood"].dataset["y"]
@@ -68,13 +79,21 @@ def leave_one_out(
         warnings.simplefilter("ignore", UserWarning)
         elpd = arviz_stats.loo(numbered, var_name="y", pointwise=True)
     high = np.flatnonzero(~(elpd.pareto_k.values <= elpd.good_k))
+    if exact:
+        high = np.arange(rows.size)
     doubtful = tuple(labels[high].tolist())
-    if not doubtful or len(doubtful) > refits:
+    if not doubtful or (len(doubtful) > refits and not exact):
         return LeaveOneOut(elpd, (), doubtful)
-    wrapper = _Refitting(regression, numbered, options)
+    wrapper = _Refitting(regression, numbered, options, progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        elpd = arviz_stats.reloo(wrapper, loo_orig=elpd, var_name="y", pointwise=True)
+        elpd = arviz_stats.reloo(
+            wrapper,
+            loo_orig=elpd,
+            var_name="y",
+            k_threshold=-np.inf if exact else None,
+            pointwise=True,
+        )
     return LeaveOneOut(elpd, doubtful, ())
 
 
@@ -96,8 +115,15 @@ def _density(regression: Regression, dt: DataTree, rows: np.ndarray) -> DataArra
 class _Refitting(SamplingWrapper):
     """What ArviZ asks for to fit the model anew without a row."""
 
-    def __init__(self, regression: Regression, numbered: DataTree, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        regression: Regression,
+        numbered: DataTree,
+        options: dict[str, Any],
+        progress: Callable[[int], None] | None,
+    ) -> None:
         super().__init__(regression.model, idata_orig=numbered)
+        self._progress, self._count = progress or (lambda count: None), 0
         self._regression = regression
         self._seed, self._sampler = options["seed"], options["sampler"]
         chosen = {name: options[name] for name in ("draws", "warmup", "chains", "target_accept")}
@@ -113,6 +139,8 @@ class _Refitting(SamplingWrapper):
         seed = (self._seed, 1 + modified_observed_data)
         sites, _, _ = self._regression.draw(seed, self._run, self._sampler, keep=keep)
         latent = {name: sites[name] for name in self._regression.sites}
+        self._count += 1
+        self._progress(self._count)
         return posterior_alone(self._regression.setting, latent)
 
     def get_inference_data(self, fitted_model: DataTree) -> DataTree:
