@@ -3,13 +3,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from robust_dist.regression.compilation_cache import use_compilation_cache
 from robust_dist.regression.fit import Regression
 from robust_dist.regression.predict import predict
 
 if TYPE_CHECKING:
     from robust_dist.regression.comparison import Comparison, compare
 
-__all__ = ["Comparison", "Regression", "compare", "predict"]
+__all__ = ["Comparison", "Regression", "compare", "predict", "use_compilation_cache"]
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,6 @@ from numpyro.infer.util import ParamInfo
 
 from robust_dist._errors import InputError
 from robust_dist.regression.model import STRUCTURES
-from robust_dist.regression.posterior.quick import compiler_options
 from robust_dist.regression.posterior.run import NOWHERE, Run
 from robust_dist.regression.posterior.sites import Model, constrained, potential, unconstrained
 
@@ -75,11 +74,7 @@ def _chains(
         how = "alone"
     elif jax.local_device_count() >= run.chains > 1:
         how = "devices"
-    rows = len(data["y"])
-    start, advance = _programs(
-        *(model, run.warmup, run.target_accept, run.dense, how, run.chains),
-        compiler_options(rows),
-    )
+    start, advance = _programs(model, run.warmup, run.target_accept, run.dense, how, run.chains)
     states = _started(start, keys, constants, data)
     kept = []
     for phase, total in (("warm-up", run.warmup), ("sampling", run.draws)):
@@ -115,7 +110,6 @@ def _programs(
     dense: bool,
     how: str,
     chains: int,
-    options: tuple[tuple[str, Any], ...],
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return the programs that start chains, and that take some steps of them."""
 
@@ -177,10 +171,9 @@ def _programs(
         "devices": partial(_on_devices, chains=chains),
     }
     several = ways[how]
-    compiled = partial(jax.jit, compiler_options=dict(options))
     return (
-        compiled(several(start, in_axes=(0, None, None))),
-        compiled(several(advance, in_axes=(0, None, None, None))),
+        jax.jit(several(start, in_axes=(0, None, None))),
+        jax.jit(several(advance, in_axes=(0, None, None, None))),
     )
 
 

@@ -19,7 +19,6 @@ from numpyro.handlers import seed, substitute, trace
 from robust_dist.regression.likelihoods import alphas
 from robust_dist.regression.model import STRUCTURES
 from robust_dist.regression.posterior.padding import fill, padded
-from robust_dist.regression.posterior.quick import compiler_options
 from robust_dist.regression.posterior.sites import Model
 
 PRIOR_DRAWS = 1000
@@ -89,9 +88,7 @@ def prepare(
     from_prior = _drawing(model)
     shapes = {name: jax.ShapeDtypeStruct((at_once, *v.shape), v.dtype) for name, v in one.items()}
     keys = jax.random.split(jax.random.key(0), at_once)
-    evaluating = _evaluating(
-        model, compiler_options(rows, tables), _avals((keys, shapes, constants, first))
-    )
+    evaluating = _evaluating(model, _avals((keys, shapes, constants, first)))
 
     def evaluate(key: Array, latent: Mapping[str, np.ndarray], block: slice) -> Any:
         """Yield some draws at a time: which, and what follows from them."""
@@ -154,9 +151,7 @@ def _avals(arguments: Any) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=STRUCTURES)
-def _evaluating(
-    model: Model, options: tuple[tuple[str, Any], ...], avals: tuple[Any, ...]
-) -> Future[jax.stages.Compiled]:
+def _evaluating(model: Model, avals: tuple[Any, ...]) -> Future[jax.stages.Compiled]:
     """Return the program that evaluates draws on rows, soon."""
     tree, shapes = avals
 
@@ -168,9 +163,7 @@ def _evaluating(
         law = traced["y"]["fn"]
         return law.log_prob(data["y"]), law.sample(key), log_prior
 
-    program = jax.jit(
-        jax.vmap(pointwise, in_axes=(0, 0, None, None)), compiler_options=dict(options)
-    )
+    program = jax.jit(jax.vmap(pointwise, in_axes=(0, 0, None, None)))
     leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
     lowered = program.lower(*jax.tree.unflatten(tree, leaves))
     executor = ThreadPoolExecutor(1)
@@ -186,8 +179,7 @@ def _drawing(model: Model) -> Callable[..., Any]:
         jax.vmap(
             lambda key, constants, data: _prior(model, key, constants, data)[0],
             in_axes=(0, None, None),
-        ),
-        compiler_options=dict(compiler_options(0)),
+        )
     )
 
 
