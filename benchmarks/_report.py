@@ -98,7 +98,9 @@ def seconds_in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[s
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def in_each_precision(script: str, arguments: Sequence[str]) -> list[Row]:
+def in_each_precision(
+    script: str, arguments: Sequence[str], environment: dict[str, str] | None = None
+) -> list[Row]:
     """Run the script once a precision, each in a process of its own, and return the rows it found.
 
     The process is told its precision by ``--precision`` and returns its rows by :func:`hand_back`.
@@ -110,7 +112,9 @@ def in_each_precision(script: str, arguments: Sequence[str]) -> list[Row]:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            env=os.environ | {"JAX_ENABLE_X64": str(int(precision == "float64"))},
+            env=os.environ
+            | {"JAX_ENABLE_X64": str(int(precision == "float64"))}
+            | (environment or {}),
         )
         rows += json.loads(done.stdout.splitlines()[-1])
     return rows

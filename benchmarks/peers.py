@@ -1,15 +1,17 @@
 """The race: this package, StudentT in NumPyro, in PyMC with nutpie, and Bambi's t family.
 
-    python3 -m uv run python benchmarks/peers.py [race] [density] [costs] [first] [--reduced]
-        [--size ROWSxCOLUMNS ...] [--rounds N] [--peers-python PATH]
+    python3 -m uv run python benchmarks/peers.py [race] [whole] [density] [costs] [first]
+        [--reduced] [--size ROWSxCOLUMNS ...] [--rounds N] [--peers-python PATH]
 
 race: the same data (t(3) noise) and priors, 4 chains of 1,000 draws after 1,000 of warm-up, each in
-a process of its own, in turns, medians. Printed are seconds to compile and to sample, the smallest
-bulk ESS of a parameter per second without and with compiling, and what the process's peak memory
-grows by. density: mean log predictive density of held-out rows, on six kinds of noise and the
-shipped data, less that of StudentT, with its standard error over splits. costs: nanoseconds per
-point of each function of a law. first: seconds to the first draw in a fresh process, of
-``Regression`` and of a model by hand.
+a process of its own, in turns, medians. Printed are CPU seconds to compile and to sample, the
+smallest bulk ESS of a parameter per CPU second without and with compiling, and what the process's
+peak memory grows by. ``Regression.fit`` is what the package does with a formula (its own priors);
+the other two of NumPyro are models by hand. whole: from a data frame to a DataTree with
+log-likelihood and predictive draws, for the second data set of a process. density: mean log
+predictive density of held-out rows, on six kinds of noise and the shipped data, less that of
+StudentT, with its standard error over splits. costs: nanoseconds per point of each function of a
+law. first: seconds to the first draw in a fresh process, of ``Regression`` and of a model by hand.
 
 The priors mean the same: coefficients are Normal(0, 10), the scale HalfNormal(5). Shapes cannot: nu
 is Gamma(2, 0.1), alpha Uniform(0, 2). NumPyro's samplers run in float32, the others in float64, as
@@ -38,7 +40,12 @@ import numpy as np
 from _report import Row, against, at_least, header, peak_memory, seconds_in_turns, table
 
 OURS, NUMPYRO, PYMC, BAMBI = "GeneralRobust", "StudentT", "StudentT, PyMC", "t, Bambi"
-NEEDS = {OURS: "numpyro", NUMPYRO: "numpyro", PYMC: "pymc", BAMBI: "bambi"}
+FIT, FIT_T = "Regression.fit", "Regression.fit, student_t"
+LIKELIHOODS = {FIT: "general_robust", FIT_T: "student_t"}
+NEEDS = {
+    **{FIT: "numpyro", FIT_T: "numpyro", OURS: "numpyro", NUMPYRO: "numpyro"},
+    **{PYMC: "pymc", BAMBI: "bambi"},
+}
 CHAINS, DRAWS = 4, 1000
 ESS_BAR, FIRST_BAR = 1.0, 1.2
 
@@ -96,10 +103,10 @@ def in_numpyro(name: str, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -
     new = _sampler.cache_info().misses - new
     seconds = []
     for _ in range(1 + new):
-        start = time.perf_counter()
+        start = time.process_time()
         mcmc.run(jax.random.key(seed), x, y)
         found = jax.block_until_ready(mcmc.get_samples(group_by_chain=True))
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     columns = [np.asarray(found[site], float).reshape(CHAINS, draws, -1) for site in sorted(found)]
     return np.concatenate(columns, -1), max(0.0, seconds[0] - seconds[-1]), seconds[-1]
 
@@ -117,17 +124,40 @@ def numpyro_model(name: str) -> Callable[..., None]:
     return regression_model("shape", lambda: dist.Uniform(0, 2), law)
 
 
+def _formula(x: np.ndarray, y: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """Return the regression as a formula and a table."""
+    slopes = {f"x{i}": column for i, column in enumerate(x.T[1:])}
+    return "y ~ " + " + ".join(slopes or ["1"]), {"y": y, **slopes}
+
+
+def in_regression(likelihood: str, x: np.ndarray, y: np.ndarray, draws: int, seed: int) -> tuple:
+    """Run the sampler of ``Regression.fit``; what the first run takes longer is compiling."""
+    from robust_dist.regression import Regression
+    from robust_dist.regression.posterior.run import Run
+
+    fitted = Regression(*_formula(x, y), likelihood)
+    run = Run(draws, draws, CHAINS, 0.8, fitted.dense)
+    seconds = []
+    for _ in range(2):
+        start = time.process_time()
+        sites, _, sampler = fitted.draw((seed,), run)
+        seconds.append(time.process_time() - start)
+    assert sampler == "nutpie"
+    columns = [np.asarray(sites[name], float).reshape(CHAINS, draws, -1) for name in sites]
+    return np.concatenate(columns, -1), max(0.0, seconds[0] - seconds[1]), seconds[1]
+
+
 def _with_nutpie(model: Any, names: dict[str, str], draws: int, seed: int) -> tuple:
     import nutpie
 
-    start = time.perf_counter()
+    start = time.process_time()
     compiled = nutpie.compile_pymc_model(model)
-    compiling = time.perf_counter() - start
-    start = time.perf_counter()
+    compiling = time.process_time() - start
+    start = time.process_time()
     trace = nutpie.sample(
         compiled, draws=draws, tune=draws, chains=CHAINS, cores=1, seed=seed, progress_bar=False
     )
-    sampling = time.perf_counter() - start
+    sampling = time.process_time() - start
     posterior = trace["posterior"].dataset
     columns = [posterior[name].values.reshape(CHAINS, draws, -1) for name in names.values()]
     return np.concatenate(columns, -1), compiling, sampling
@@ -171,6 +201,8 @@ def in_bambi(x: np.ndarray, y: np.ndarray, draws: int, seed: int) -> tuple:
 
 
 RACERS: dict[str, Callable[..., tuple]] = {
+    FIT: functools.partial(in_regression, LIKELIHOODS[FIT]),
+    FIT_T: functools.partial(in_regression, LIKELIHOODS[FIT_T]),
     OURS: functools.partial(in_numpyro, OURS),
     NUMPYRO: functools.partial(in_numpyro, NUMPYRO),
     PYMC: in_pymc,
@@ -304,12 +336,82 @@ def race(options: argparse.Namespace) -> Iterator[Row]:
             cells = []
             for part in (0, 1):
                 ratio = speed[name][part] / speed[NUMPYRO][part]
-                bar = ESS_BAR if name == OURS else None
+                bar = ESS_BAR if name in (OURS, FIT) else None
                 cells += [f"{speed[name][part]:.0f}", f"{ratio:.2f}", *at_least(ratio, bar)]
             yield (
                 f"{size}, {draws} draws", name, f"{middle['compile']:.1f}",
                 f"{middle['sample']:.1f}", f"{middle['ess']:.0f}", *cells,
                 f"{middle['memory']:.0f}",
+            )  # fmt: skip
+
+
+def fit_whole(name: str, rows: int, columns: int) -> None:
+    """Be the process of one package: print CPU seconds and ESS of its second data set."""
+    import arviz_stats
+    import pandas as pd
+
+    for seed in range(2):
+        x, y = regression(rows, columns, "t(3)", seed)
+        formula, table = _formula(x, y)
+        frame = pd.DataFrame(table)
+        start = time.process_time()
+        if name in LIKELIHOODS:
+            from robust_dist.regression import Regression
+
+            tree = Regression(formula, frame, LIKELIHOODS[name]).fit(progress=False, seed=seed)
+        else:
+            tree = _pymc_whole(frame, seed)
+        seconds = time.process_time() - start
+    posterior = tree["posterior"].dataset
+    ess = arviz_stats.ess(posterior)
+    print(json.dumps([seconds, min(float(ess[v].min()) for v in ess.data_vars)]))
+
+
+def _pymc_whole(frame: Any, seed: int) -> Any:
+    """Return PyMC's posterior by nutpie, with log-likelihood and predictive draws."""
+    import nutpie
+    import pymc as pm
+
+    x = frame.drop(columns="y").to_numpy()
+    with pm.Model() as model:
+        beta = pm.Normal("beta", 0, 10, shape=x.shape[1] + 1)
+        scale = pm.HalfNormal("scale", 5)
+        nu = pm.Gamma("nu", 2, 0.1)
+        pm.StudentT("y", nu=nu, mu=beta[0] + x @ beta[1:], sigma=scale, observed=frame["y"])
+        tree = nutpie.sample(
+            nutpie.compile_pymc_model(model),
+            **{"draws": DRAWS, "tune": DRAWS, "chains": CHAINS, "cores": 1, "seed": seed},
+            progress_bar=False,
+        )
+        pm.compute_log_likelihood(tree, progressbar=False)
+        tree.update(pm.sample_posterior_predictive(tree, progressbar=False, random_seed=seed))
+    return tree
+
+
+def whole(options: argparse.Namespace) -> Iterator[Row]:
+    """Time the second data set of a process, in turns."""
+    installed = racers(options.peers_python)
+    names = [name for name in (FIT, FIT_T, PYMC) if name in installed and name in options.racers]
+    for size in options.size:
+        if int(size.split("x")[0]) > 10_000:
+            continue
+        found: dict[str, list[list[float]]] = {name: [] for name in names}
+        for turn in range(options.rounds):
+            for name in names[:: 1 if turn % 2 == 0 else -1]:
+                program = sys.executable if NEEDS[name] == "numpyro" else options.peers_python
+                command = [program, __file__, "whole-fit", name, *size.split("x")]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                found[name].append(json.loads(done.stdout.splitlines()[-1]))
+        speed = {
+            name: median(ess / seconds for seconds, ess in runs) for name, runs in found.items()
+        }
+        for name, runs in found.items():
+            ratio = speed[name] / speed[PYMC] if PYMC in speed else float("nan")
+            bar = 1.5 if name == FIT and PYMC in speed else None
+            yield (
+                size, name, f"{median(run[0] for run in runs):.2f}",
+                f"{median(run[1] for run in runs):.0f}", f"{speed[name]:.0f}", f"{ratio:.2f}",
+                *at_least(ratio, bar),
             )  # fmt: skip
 
 
@@ -455,6 +557,10 @@ TASKS: dict[str, tuple[Row, Callable[[argparse.Namespace], Iterator[Row]]]] = {
         ),
         race,
     ),
+    "whole": (
+        ("data", "fit", "CPU s", "min ESS", "ESS/CPU s", "/ PyMC", "bar", "verdict"),
+        whole,
+    ),
     "density": (
         ("data", "held out", "splits", "GeneralRobust", "StudentT", "difference", "s.e."),
         density,
@@ -490,5 +596,7 @@ if __name__ == "__main__":
         work(sys.argv[2], json.loads(sys.argv[3]))
     elif sys.argv[1:2] == ["first-draw"]:
         first_draw(sys.argv[2])
+    elif sys.argv[1:2] == ["whole-fit"]:
+        fit_whole(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     else:
         main()
