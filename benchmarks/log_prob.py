@@ -10,8 +10,8 @@ StudentT's, and the pages that a call makes the system hand out.
 Of many points the time is in good part that of fresh pages: an allocator that gives the memory of a
 call back to the system gets it anew in the next, page by page. So everything is timed twice, with
 the C library's allocator as it is (``fresh``) and with one that keeps its memory (``kept``); and
-twice again, with the data as an argument and closed over, as NumPyro's samplers do, which makes them
-a constant of the program.
+twice again, with the data as an argument and closed over, as in NumPyro's samplers, where they
+become a constant of the program.
 """
 
 from __future__ import annotations
