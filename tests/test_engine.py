@@ -311,6 +311,8 @@ def test_which_sampler_it_was_is_recorded(plain, sampler, used):
 def test_a_sampler_that_cannot_or_is_none_is_refused(plain):
     with pytest.raises(InputError, match="no sampler 'stan'"):
         plain.fit(sampler="stan")
+    with pytest.raises(InputError, match="a sampler is for method 'nuts', not 'map'"):
+        plain.fit(sampler="nutpie", method="map")
     regression = Regression("y ~ x", table(), alpha=ReferenceAlpha())
     with pytest.raises(InputError, match=r"prior of 'alpha'.* use sampler 'numpyro'"):
         regression.fit(sampler="nutpie")

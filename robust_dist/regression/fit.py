@@ -189,8 +189,9 @@ class Regression:
         draws, warmup
             Kept and discarded draws of each chain.
         chains
-            Run in parallel if there is a device for each, else vectorised on one, or, where they
-            would take the memory several times over, one after the other.
+            nutpie runs them in parallel, as many at once as there are cores; NumPyro runs them in
+            parallel if there is a device for each, else vectorised on one, or, where they would
+            take the memory several times over, one after the other.
         seed
             The same seed gives the same draws on the same machine.
         target_accept
@@ -237,6 +238,10 @@ class Regression:
             raise InputError(f"no method '{method}'; there are: {', '.join(METHODS)}")
         if mesh is not None and method != "nuts":
             raise InputError(f"a mesh is for method 'nuts', not '{method}'; leave one of them out")
+        if sampler != "auto" and method != "nuts":
+            raise InputError(
+                f"a sampler is for method 'nuts', not '{method}'; leave one of them out"
+            )
         free = [
             term.name
             for term in self.design.groups
@@ -253,6 +258,8 @@ class Regression:
         bar = sys.stderr.isatty() if progress is None else progress
         keys = jax.random.split(jax.random.key(seed), 2)
         used = "numpyro"
+        if method == "nuts":
+            used = choose_sampler(sampler, self.setting, self.data, mesh)
         statistics: Mapping[str, Any] = {}
         problems: tuple[str, ...] = ()
         model, constants = self.parts
@@ -265,7 +272,7 @@ class Regression:
         if method == "nuts":
             say(f"warming up and sampling {chains} chains of {warmup} + {draws} draws")
             run = Run(draws, warmup, chains, target_accept, self.dense, progress=bar)
-            sites, statistics, used = self.draw((seed, 0), run, sampler, mesh)
+            sites, statistics = self.draw((seed, 0), run, used, mesh)
         else:
             say(f"optimising ({method})")
             sites, problems = approximate(
@@ -300,11 +307,11 @@ class Regression:
         self,
         seed: tuple[int, ...],
         run: Run,
-        sampler: str = "auto",
+        sampler: str,
         mesh: Mesh | None = None,
         keep: np.ndarray | None = None,
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]:
-        """Return draws of every site, the sampler's statistics, and which sampler it was.
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return draws of every site and the sampler's statistics, by NUTS.
 
         Parameters
         ----------
@@ -312,15 +319,17 @@ class Regression:
             Numbers, all of which count.
         run
             How to sample.
-        sampler, mesh
+        sampler
+            ``"nutpie"``, of a model that it knows, or ``"numpyro"``.
+        mesh
             As for ``fit``.
         keep
             Which rows to fit, of all.
         """
         rows = len(self.design.y)
         data = self.data if keep is None else {**self.data, "keep": keep}
-        if choose_sampler(sampler, self.setting, data, mesh) == "nutpie":
-            return (*engine.sample(self.setting, data, seed, run), "nutpie")
+        if sampler == "nutpie":
+            return engine.sample(self.setting, data, seed, run)
         model, constants = self.parts
         many = rows >= MANY
         if many:
@@ -335,7 +344,7 @@ class Regression:
         for number in seed[1:]:
             key = jax.random.fold_in(key, number)
         run = run._replace(in_turns=many or mesh is not None)
-        return (*sample(model, constants, data, key, run), "numpyro")
+        return sample(model, constants, data, key, run)
 
     @property
     def parts(self) -> tuple[Model, Constants]:

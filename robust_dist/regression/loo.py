@@ -12,6 +12,7 @@ from xarray import DataArray, DataTree
 
 from robust_dist.regression.datatree import posterior_alone
 from robust_dist.regression.fit import Regression
+from robust_dist.regression.posterior.choice import choose_sampler
 from robust_dist.regression.posterior.pointwise import thinning
 from robust_dist.regression.posterior.run import Run
 from robust_dist.regression.row_laws import parameters_in_blocks, row_law
@@ -125,7 +126,8 @@ class _Refitting(SamplingWrapper):
         super().__init__(regression.model, idata_orig=numbered)
         self._progress, self._count = progress or (lambda count: None), 0
         self._regression = regression
-        self._seed, self._sampler = options["seed"], options["sampler"]
+        self._seed = options["seed"]
+        self._sampler = choose_sampler(options["sampler"], regression.setting, regression.data)
         chosen = {name: options[name] for name in ("draws", "warmup", "chains", "target_accept")}
         self._run = Run(**chosen, dense=regression.dense)
 
@@ -137,7 +139,7 @@ class _Refitting(SamplingWrapper):
         """Return the posterior without the row."""
         keep = np.arange(len(self._regression.design.y)) != modified_observed_data
         seed = (self._seed, 1 + modified_observed_data)
-        sites, _, _ = self._regression.draw(seed, self._run, self._sampler, keep=keep)
+        sites, _ = self._regression.draw(seed, self._run, self._sampler, keep=keep)
         latent = {name: sites[name] for name in self._regression.sites}
         self._count += 1
         self._progress(self._count)
