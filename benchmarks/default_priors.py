@@ -1,6 +1,7 @@
 """Check that the default priors of ``Regression`` are calibrated, on truths that they do not know.
 
     python benchmarks/default_priors.py [--simulations N] [--cells NAME ...] [--keep FOLDER]
+        [--sampler NAME]
 
 The default priors look at the data: the order of magnitude of the response and of its noise. Ranks
 among draws of the posterior are exactly uniform where truths come from the prior of the fit; here
@@ -14,9 +15,8 @@ and with 30 rows, two predictors of Normal(0, 1), and
 * ``sigma ~ x1``: log sigma is Normal(0, 1) where x1 = 0 and has a slope of Normal(0, 1);
 * ``known errors``: sigma times errors of LogNormal(0, 0.7) that are known row by row.
 
-The model is ``Regression``'s own, its numbers arguments of one compiled NUTS that is mapped over
-the data sets, with two chains each from where ``Regression`` starts them. A cell takes one to four
-minutes, is named when it is done, and with ``--keep`` not run again.
+Each data set is fitted as ``Regression.fit`` does by default. A cell takes one or two minutes, is
+named when it is done, and with ``--keep`` not run again.
 
 Printed are, for each parameter of each cell, the p-value of uniform ranks by ArviZ's test of each
 rank's place (POT-C), the mean rank, the coverage of central 50 % and 95 % intervals with its Monte
@@ -28,36 +28,30 @@ up to two errors. Exit status 1 if one is missed.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 import time
 import zlib
-from collections.abc import Callable
-from copy import copy
-from dataclasses import fields, is_dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import arviz_stats
 import jax
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
-from _report import PRECISIONS, at_least, header, table
+from _report import at_least, header, table
 from arviz_stats.base import array_stats
-from numpyro.infer import NUTS, init_to_uniform
 
 from robust_dist import AsymmetricGeneralRobust, GeneralRobust
 from robust_dist.regression import Regression
-from robust_dist.regression import model as regression_model
+from robust_dist.regression.datatree import parameters
+from robust_dist.regression.posterior.run import Run
 
 ROWS = (8, 30)
 KINDS = ("plain", "groups", "sigma ~ x1", "known errors", "asymmetric", "student_t")
 CELLS = tuple(f"{kind}, {rows} rows" for rows in ROWS for kind in KINDS)
 LIKELIHOODS = {"asymmetric": "asymmetric_general_robust", "student_t": "student_t"}
-CHAINS, WARMUP, DRAWS, DEPTH = 2, 300, 500, 6
+CHAINS, WARMUP, DRAWS = 4, 1000, 1000
 LEVELS = (0.5, 0.95)
 UNIFORM = ("x1", "x2", "alpha", "nu")
 SCALES = ("sigma", "scale", "scale_left", "scale_right")
@@ -124,119 +118,39 @@ def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths,
     return truths, regressions
 
 
-def with_numbers(value: Any, number: Callable[[Any], Any]) -> Any:
-    """Return a copy in which ``number`` has replaced every float and array of floats."""
-    again = functools.partial(with_numbers, number=number)
-    if isinstance(value, float | np.ndarray | np.generic | jax.Array):
-        return number(value) if np.issubdtype(np.result_type(value), np.floating) else value
-    if isinstance(value, dist.Distribution):
-        return jax.tree.map(number, value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: again(getattr(value, f.name)) for f in fields(value)})
-    if isinstance(value, dict):
-        found = copy(value)
-        found.update({name: again(each) for name, each in value.items()})
-        return found
-    if isinstance(value, tuple):
-        each = map(again, value)
-        return type(value)(*each) if hasattr(value, "_fields") else tuple(each)
-    return value
-
-
-def numbers(value: Any) -> list[Any]:
-    """Return every float and array of floats, in the order of ``with_numbers``."""
-    found: list[Any] = []
-    with_numbers(value, lambda each: found.append(each) or each)
-    return found
-
-
-def structure(regression: Regression) -> tuple[Any, Any, Any]:
-    """Return what the model is made of: coordinates, the sampler's priors, and the data."""
-    design, coordinates, likelihood, priors = regression.setting
-    moved = regression_model._in_sampler_units(design, coordinates, priors, likelihood)
-    return coordinates, moved, regression.data
-
-
-def make_sampler(regression: Regression) -> Callable[..., Any]:
-    """Return NUTS on the regression's model as a function of keys and of the model's numbers."""
-    parts = structure(regression)[:2]
-
-    def sample(key: jax.Array, values: list[Any], data: dict[str, Any]) -> tuple[Any, ...]:
-        position = count()
-        coordinates, moved = with_numbers(
-            parts, lambda own: own if (given := values[next(position)]) is None else given
-        )
-        design, _, likelihood, priors = regression.setting
-        with mock.patch.object(regression_model, "_in_sampler_units", return_value=moved):
-            model = regression_model.make_model(design, coordinates, likelihood, priors)
-        kernel = NUTS(
-            model,
-            # as Regression starts its chains
-            init_strategy=init_to_uniform(radius=1.0),
-            dense_mass=regression.dense,
-            max_tree_depth=DEPTH,
-        )
-
-        def step(state: Any, _: None) -> tuple[Any, Any]:
-            state = kernel.sample(state, (), data)
-            return state, (state.z, state.diverging)
-
-        start = kernel.init(key, WARMUP, None, (), data)
-        warm, _ = jax.lax.scan(lambda s, _: (step(s, None)[0], None), start, length=WARMUP)
-        _, (z, diverging) = jax.lax.scan(step, warm, length=DRAWS)
-        sites = jax.vmap(kernel.postprocess_fn((), data))(z)
-        kept = {name: site for name, site in sites.items() if not name.endswith(("_z", "_offset"))}
-        return kept, diverging.mean()
-
-    return jax.jit(jax.vmap(sample))
-
-
-def stacked(trees: list[Any]) -> Any:
-    """Return trees as one, a leading axis counting them, once for each chain."""
-    return jax.tree.map(lambda *each: np.repeat(np.stack(each), CHAINS, axis=0), *trees)
-
-
 def scalars(sites: dict[str, np.ndarray], regression: Regression) -> dict[str, np.ndarray]:
-    """Return draws of the parameters that have truths, shape (simulations, chains, draws)."""
+    """Return draws of the parameters that have truths, shape (chains, draws)."""
+    latent = {name: sites[name] for name in regression.sites}
     found = {}
-    for name, site in sites.items():
-        values = np.asarray(site, float).reshape(-1, CHAINS, *site.shape[1:])
+    for name, values in parameters(regression.setting, latent).items():
         if name == "beta":
             names = regression.design.coefficients
             found |= {each: values[..., i] for i, each in enumerate(names)}
         elif name == "beta_sigma":
             found |= {f"log sigma {at}": values[..., i] for i, at in enumerate(("at 0", "per x1"))}
-        else:
-            found[name] = values[..., 0] if values.ndim == 4 else values
+        elif values.ndim == 2:
+            found[name] = values
     return found
 
 
-def run(kind: str, rows: int, simulations: int, seed: int) -> dict[str, np.ndarray]:
+def run(kind: str, rows: int, simulations: int, seed: int, sampler: str) -> dict[str, np.ndarray]:
     """Return the shares of draws below the truths and R-hats by parameter, shape (2, simulations).
 
     And the share of draws that diverged in each, as ``"diverging"``.
     """
     truths, regressions = simulate(kind, rows, simulations, seed)
-    parts = [structure(regression) for regression in regressions]
-    each = [numbers(part[:2]) for part in parts]
-    # what is the same in all, such as a zero, stays a number that Python can look at
-    same = [
-        all(np.array_equal(column[0], value) for value in column)
-        for column in zip(*each, strict=True)
-    ]
-    values = stacked([[None if s else v for s, v in zip(same, one, strict=True)] for one in each])
-    keys = jax.random.split(jax.random.key(seed), simulations * CHAINS)
-    sites, diverging = jax.device_get(
-        make_sampler(regressions[0])(keys, values, stacked([part[2] for part in parts]))
-    )
-    draws = scalars(sites, regressions[0])
     rng = np.random.default_rng(seed)
-    found = {"diverging": diverging.reshape(-1, CHAINS).mean(1)}
-    for name, truth in truths.items():
-        below = (draws[name] < truth[:, None, None]).sum((1, 2)) + rng.random(simulations)
-        rhat = [arviz_stats.rhat(each, chain_axis=0, draw_axis=1) for each in draws[name]]
-        found[name] = np.array([below / (CHAINS * DRAWS + 1), rhat])
-    return found
+    found: dict[str, list[Any]] = {name: [] for name in ("diverging", *truths)}
+    for number, regression in enumerate(regressions):
+        how = Run(DRAWS, WARMUP, CHAINS, 0.8, regression.dense)
+        sites, statistics = regression.draw((seed, number), how, sampler)
+        draws = scalars(sites, regression)
+        found["diverging"].append(statistics["diverging"].mean())
+        for name, truth in truths.items():
+            below = (draws[name] < truth[number]).sum() + rng.random()
+            rhat = arviz_stats.rhat(draws[name], chain_axis=0, draw_axis=1)
+            found[name].append((below / (CHAINS * DRAWS + 1), float(rhat)))
+    return {name: np.transpose(values) for name, values in found.items()}
 
 
 def main() -> int:
@@ -246,21 +160,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="NAME")
     parser.add_argument("--keep", type=Path, help="folder of results, of which none is made anew")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--sampler", choices=("nutpie", "numpyro"), default="nutpie")
     arguments = parser.parse_args()
-    jax.config.update("jax_enable_x64", arguments.precision == "float64")
-    title = f"Default priors, {arguments.simulations} simulations, {arguments.precision}"
+    title = f"Default priors, {arguments.simulations} simulations, {arguments.sampler}"
     print(header(title), flush=True)
     results = {}
     for cell in arguments.cells:
         start = time.perf_counter()
         kind, rows = cell.removesuffix(" rows").rsplit(", ", 1)
-        setting = f"{arguments.simulations}, {arguments.seed}, {arguments.precision}"
+        setting = f"{arguments.simulations}, {arguments.seed}, {arguments.sampler}"
         file = arguments.keep and arguments.keep / f"{cell}, {setting}.npz"
         if file and file.exists():
             results[cell] = dict(np.load(file))
         else:
-            results[cell] = run(kind, int(rows), arguments.simulations, arguments.seed)
+            results[cell] = run(
+                kind, int(rows), arguments.simulations, arguments.seed, arguments.sampler
+            )
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(file, **results[cell])

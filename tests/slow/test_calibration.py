@@ -4,8 +4,8 @@
 
 Runs ``benchmarks/calibration.py`` and two cells of ``benchmarks/default_priors.py``, which say what
 they do and exit with status 1 if ranks are not uniform or intervals do not cover, with 500
-simulations and another seed; 200 under ``ROBUST_DIST_SLOW=reduced``. Takes six minutes on one core,
-four when reduced, most of it to compile.
+simulations and another seed; 200 under ``ROBUST_DIST_SLOW=reduced``. Takes three minutes on one
+core, two when reduced.
 """
 
 from __future__ import annotations
