@@ -143,7 +143,7 @@ def test_a_regression_of_many_rows_is_compensated(monkeypatch):
     """Its energies are small then; log-likelihood and posterior are those of the plain model."""
     x, y = rows(3000)
     regression = Regression("y ~ x", {"x": x, "y": y})
-    options = {"draws": 200, "warmup": 200, "chains": 2, "progress": False}
+    options = {"sampler": "numpyro", "draws": 200, "warmup": 200, "chains": 2, "progress": False}
     plain = regression.fit(**options)
     monkeypatch.setattr(fit, "MANY", 1000)
     many = regression.fit(**options)
