@@ -218,8 +218,10 @@ def test_choices_are_those_of_the_regression():
     from robust_dist.regression.comparison import METHODS as COMPARED
     from robust_dist.regression.fit import METHODS
     from robust_dist.regression.likelihoods import LIKELIHOODS
+    from robust_dist.regression.posterior.choice import SAMPLERS
 
     assert tuple(LIKELIHOODS) == _options.LIKELIHOODS
+    assert SAMPLERS == _options.SAMPLERS
     assert METHODS == _options.METHODS
     assert _options.METHODS[:-1] == COMPARED
     assert _options.LIKELIHOODS[:3] == DEFAULT

@@ -35,12 +35,17 @@ def use_compilation_cache(directory: str | os.PathLike[str] | None = None) -> Pa
     Path or None
         The folder; None if none can be written to, ``ROBUST_DIST_CACHE`` is ``off``, or the package
         ``filelock`` (of the extra ``regression``) is missing.
+
+    Raises
+    ------
+    InputError
+        If the directory is no path.
     """
     check_type("directory", directory, (str, os.PathLike, type(None)), "a folder's name, or None")
-    folder = cache_directory() if directory is None else Path(directory)
     given = jax.config.jax_compilation_cache_dir
     if given is not None:
         return Path(given)
+    folder = cache_directory() if directory is None else Path(directory)
     if folder is None or importlib.util.find_spec("filelock") is None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
