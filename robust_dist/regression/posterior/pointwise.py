@@ -19,7 +19,7 @@ from numpyro.handlers import seed, substitute, trace
 from robust_dist.regression.likelihoods import alphas
 from robust_dist.regression.model import STRUCTURES
 from robust_dist.regression.posterior.padding import fill, padded
-from robust_dist.regression.posterior.sites import Model
+from robust_dist.regression.posterior.sites import Model, sampled
 
 PRIOR_DRAWS = 1000
 _AT_ONCE = 1_000_000
@@ -93,17 +93,17 @@ def prepare(
     def evaluate(key: Array, latent: Mapping[str, np.ndarray], block: slice) -> Any:
         """Yield some draws at a time: which, and what follows from them."""
         call, total = evaluating.result(), len(next(iter(latent.values())))
-        values = part(block)
+        rows_of_block = part(block)
         for number, start in enumerate(range(0, total, at_once)):
             # the last are filled up with draws that were there before
             chosen = np.arange(start, start + at_once) % total
             draws = {name: value[chosen] for name, value in latent.items()}
             each = jax.random.split(jax.random.fold_in(key, number), at_once)
             kept = min(at_once, total - start)
-            found = call(each, draws, constants, values)
+            following = call(each, draws, constants, rows_of_block)
             yield (
                 slice(start, start + kept),
-                jax.tree.map(lambda v, n=kept: np.asarray(v)[:n], found),
+                jax.tree.map(lambda v, n=kept: np.asarray(v)[:n], following),
             )
 
     def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
@@ -194,12 +194,8 @@ def _blocks(rows: int) -> Iterator[slice]:
 def _prior(model: Model, key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
     """Return a draw of what the model samples, from the prior, and the rows' alpha."""
     traced = trace(seed(model, key)).get_trace(constants, **data)
-    sampled = {
-        name: site["value"]
-        for name, site in traced.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
-    return sampled, alphas(traced["y"]["fn"])
+    values = {name: site["value"] for name, site in sampled(traced).items()}
+    return values, alphas(traced["y"]["fn"])
 
 
 def _shapes(model: Model, constants: Any, data: Mapping[str, Any]) -> tuple[dict[str, Any], int]:

@@ -18,6 +18,15 @@ Model = Callable[..., None]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+def sampled(traced: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sites of a trace that are sampled, in the order of the model."""
+    return {
+        name: site
+        for name, site in traced.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+
+
 def unconstrained(model: Model, constants: Any, data: Mapping[str, Any]) -> Shapes:
     """Return the shape of each sampled site on the whole line, in the order of the model.
 
@@ -28,11 +37,10 @@ def unconstrained(model: Model, constants: Any, data: Mapping[str, Any]) -> Shap
 
     def look() -> None:
         traced = trace(seed(model, jax.random.key(0))).get_trace(constants, **data)
-        for name, site in traced.items():
-            if site["type"] == "sample" and not site["is_observed"]:
-                order.append(name)
-                inverse = biject_to(site["fn"].support).inverse_shape
-                shapes[name] = inverse(tuple(site["value"].shape))
+        for name, site in sampled(traced).items():
+            order.append(name)
+            inverse = biject_to(site["fn"].support).inverse_shape
+            shapes[name] = inverse(tuple(site["value"].shape))
 
     jax.eval_shape(look)
     return OrderedDict((name, shapes[name]) for name in order)
