@@ -6,14 +6,17 @@
 The default priors look at the data: the order of magnitude of the response and of its noise. Ranks
 among draws of the posterior are exactly uniform where truths come from the prior of the fit; here
 they come from one fixed wide law, and each data set is fitted under defaults of its own. So the
-ranks show what looking at the data twice costs. There are 12 cells: six kinds of model, each with 8
-and with 30 rows, two predictors of Normal(0, 1), and
+ranks show what looking at the data twice costs. There are 14 cells: seven kinds of model, each with
+8 and with 30 rows, two predictors of Normal(0, 1), and
 
 * coefficients: intercept Normal(0, 10), slopes Normal(0, 3);
 * sigma (scale, scale_left, scale_right): LogNormal(0, 1); alpha: Uniform(0, 2); nu: Gamma(2, 0.1);
 * ``groups``: 4 groups, of 30 rows 5, with effects of Normal(0, sd), sd of HalfNormal(3);
 * ``sigma ~ x1``: log sigma is Normal(0, 1) where x1 = 0 and has a slope of Normal(0, 1);
-* ``known errors``: sigma times errors of LogNormal(0, 0.7) that are known row by row.
+* ``contaminated``: alpha is Uniform(1, 2), a share of Beta(1, 9) of the rows follows the background
+  of the others' median and spread;
+* ``known errors``: sigma times errors of LogNormal(0, 0.7) that are known row by row;
+* ``rounded``: the response is rounded to whole numbers, and fitted with ``resolution=1``.
 
 Each data set is fitted as ``Regression.fit`` does by default. A cell takes one or two minutes, is
 named when it is done, and with ``--keep`` not run again.
@@ -42,25 +45,42 @@ import pandas as pd
 from _report import at_least, header, table
 from arviz_stats.base import array_stats
 
-from robust_dist import AsymmetricGeneralRobust, GeneralRobust
+from robust_dist import AsymmetricGeneralRobust, GeneralRobust, LogParetoTailed
 from robust_dist.regression import Regression
 from robust_dist.regression.datatree import parameters
+from robust_dist.regression.likelihoods import find_likelihood
 from robust_dist.regression.posterior.run import Run
 
 ROWS = (8, 30)
-KINDS = ("plain", "groups", "sigma ~ x1", "known errors", "asymmetric", "student_t")
+KINDS = (
+    "plain",
+    "groups",
+    "sigma ~ x1",
+    "known errors",
+    "asymmetric",
+    "student_t",
+    "contaminated",
+    "rounded",
+)
 CELLS = tuple(f"{kind}, {rows} rows" for rows in ROWS for kind in KINDS)
-LIKELIHOODS = {"asymmetric": "asymmetric_general_robust", "student_t": "student_t"}
+LIKELIHOODS = {
+    "asymmetric": "asymmetric_general_robust",
+    "student_t": "student_t",
+    "contaminated": "contaminated",
+}
 CHAINS, WARMUP, DRAWS = 4, 1000, 1000
 LEVELS = (0.5, 0.95)
-UNIFORM = ("x1", "x2", "alpha", "nu")
+UNIFORM = ("x1", "x2", "alpha", "nu", "contamination")
 SCALES = ("sigma", "scale", "scale_left", "scale_right")
 
 Truths = dict[str, np.ndarray]
 
 
 def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths, list[Regression]]:
-    """Return true parameters, one array each, and the regressions of data simulated from them."""
+    """Return true parameters, one array each, and the regressions of data simulated from them.
+
+    And which rows are outliers, if any are, as ``"outliers"``, of which ``"background"``.
+    """
     cell = zlib.crc32(f"{kind} {rows}".encode())
     rng = np.random.default_rng([seed, cell])
     x = rng.normal(size=(2, simulations, rows))
@@ -72,7 +92,7 @@ def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths,
     log_scale = rng.normal(0, 1, (simulations, 1))
     alpha = rng.uniform(0, 2, (simulations, 1))
     scale = np.exp(log_scale) * np.ones(rows)
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     if kind == "groups":
         groups = 5 if rows > 8 else 4
         level = np.arange(rows) % groups
@@ -100,12 +120,22 @@ def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths,
         truths |= {"nu": rng.gamma(2, 10, simulations), "scale": np.exp(log_scale[:, 0])}
         law = dist.StudentT(truths["nu"][:, None], loc, scale)
     else:
+        if kind == "contaminated":
+            alpha = 1 + 0.5 * alpha
         law = GeneralRobust.with_orthogonal_scale(alpha, loc, scale)
         if kind != "sigma ~ x1":
             truths["sigma"] = np.exp(log_scale[:, 0])
     if kind != "student_t":
         truths["alpha"] = alpha[:, 0]
     columns["y"] = np.asarray(law.sample(key), float)
+    if kind == "contaminated":
+        truths["contamination"] = rng.beta(1, 9, simulations)
+        columns["y"], truths["outliers"], truths["background"] = contaminated(
+            columns["y"], truths["contamination"], rng
+        )
+    if kind == "rounded":
+        columns["y"] = np.rint(columns["y"])
+        options["resolution"] = 1.0
     regressions = [
         Regression(
             formula,
@@ -116,6 +146,26 @@ def simulate(kind: str, rows: int, simulations: int, seed: int) -> tuple[Truths,
         for i in range(simulations)
     ]
     return truths, regressions
+
+
+def contaminated(
+    y: np.ndarray, share: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return responses of which a share is replaced, by which background, and in which rows.
+
+    Of shape (simulations, rows), and (2, simulations) of the background's loc and scale; it is that
+    of the default priors for what there was. Its draws are held within 1e30: one in 6,000 is not,
+    and a default prior as wide is out of the reach of single precision.
+    """
+    middle = np.median(y, axis=1, keepdims=True)
+    spread = 1.4826 * np.median(np.abs(y - middle), axis=1, keepdims=True)
+    width = find_likelihood("contaminated").background_width
+    middle, scale = np.asarray(middle, float), np.asarray(width * spread, float)
+    background = LogParetoTailed(middle, scale)
+    drawn = background.expand(y.shape).sample(jax.random.key(rng.integers(2**31)))
+    bad = rng.random(y.shape) < share[:, None]
+    drawn = np.clip(drawn, -1e30, 1e30)
+    return np.where(bad, drawn, y), bad, np.stack([middle[:, 0], scale[:, 0]])
 
 
 def scalars(sites: dict[str, np.ndarray], regression: Regression) -> dict[str, np.ndarray]:
@@ -139,11 +189,13 @@ def run(kind: str, rows: int, simulations: int, seed: int, sampler: str) -> dict
     And the share of draws that diverged in each, as ``"diverging"``.
     """
     truths, regressions = simulate(kind, rows, simulations, seed)
+    for name in ("outliers", "background"):
+        truths.pop(name, None)
     rng = np.random.default_rng(seed)
     found: dict[str, list[Any]] = {name: [] for name in ("diverging", *truths)}
     for number, regression in enumerate(regressions):
         how = Run(DRAWS, WARMUP, CHAINS, 0.8, regression.dense)
-        sites, statistics = regression.draw((seed, number), how, sampler)
+        sites, statistics, *_ = regression.draw((seed, number), how, sampler)
         draws = scalars(sites, regression)
         found["diverging"].append(statistics["diverging"].mean())
         for name, truth in truths.items():

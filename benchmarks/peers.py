@@ -140,7 +140,7 @@ def in_regression(likelihood: str, x: np.ndarray, y: np.ndarray, draws: int, see
     seconds = []
     for _ in range(2):
         start = time.process_time()
-        sites, _ = fitted.draw((seed,), run, "nutpie")
+        sites, *_ = fitted.draw((seed,), run, "nutpie")
         seconds.append(time.process_time() - start)
     columns = [np.asarray(sites[name], float).reshape(CHAINS, draws, -1) for name in sites]
     return np.concatenate(columns, -1), max(0.0, seconds[0] - seconds[1]), seconds[1]

@@ -83,7 +83,7 @@ def hierarchical() -> None:
     x = rng.normal(size=1000)
     y = 1 + rng.normal(0, 2, 20)[g] + (2 + rng.normal(0, 0.5, 20)[g]) * x
     data = {"y": y + 0.3 * rng.standard_t(2, 1000), "x": x, "g": g}
-    dt = Regression("y ~ x + (x | g)", data).fit(progress=False)
+    dt = Regression("y ~ x + (x || g)", data).fit(progress=False)
     print("divergences", int(dt["sample_stats"]["diverging"].sum()))
 
 

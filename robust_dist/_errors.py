@@ -2,6 +2,11 @@
 
 from robust_dist._words.text import printable, shortened
 
+NEGATIVE_ALPHA = (
+    "for a negative alpha the loss is bounded and has a law on a bounded window only: "
+    "TruncatedGeneralRobust(alpha, loc, scale, low=..., high=...)"
+)
+
 
 class InputError(ValueError):
     """A mistake in a file, a formula or an option.
@@ -17,3 +22,7 @@ class InputError(ValueError):
 
 class FormulaWarning(UserWarning):
     """A formula is fitted as it is, but its answer may not be the one that was meant."""
+
+
+class ExactFitError(InputError):
+    """A formula passes through every row, which leaves no noise to learn from."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import arviz_base
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import stats
 from xarray import DataTree
 
 if TYPE_CHECKING:
-    from robust_dist.regression import Comparison
+    from robust_dist.regression import Comparison, Regression
 
 
 @cache
@@ -132,6 +132,15 @@ def orthogonal(alpha: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return np.asarray(orthogonal_scale(alpha, scale))
 
 
+def compare_made_up(
+    formula: Any, data: Any, likelihoods: Sequence[str] | None = None, **options: Any
+) -> Comparison:
+    """Stand in for ``regression.compare``: the models that it would take, without fitting."""
+    from robust_dist.regression.comparison_models import models_to_compare
+
+    return compared(list(models_to_compare(formula, likelihoods)))
+
+
 def compared(likelihoods: Sequence[str]) -> Comparison:
     """Return a comparison as ``compare`` would, without fitting."""
     from robust_dist.regression import Comparison
@@ -159,7 +168,21 @@ def compared(likelihoods: Sequence[str]) -> Comparison:
         notes=(f"{best}: Pareto k was high in row 3.",),
         fits=fits,
         loo={},
+        models={name: ("y ~ x", name) for name in likelihoods},
     )
+
+
+def share_below(regression: Regression, middle: float) -> float:
+    """Return the posterior probability of a location below a number, by quadrature.
+
+    The regression has an intercept alone, and all else fixed.
+    """
+    density = regression.search.density
+    z = np.linspace(-20, 20, 8001)
+    heights = np.array([density.slope(np.array([value]))[0] for value in z])
+    location = regression.coordinates.coefficients(z[:, None])[:, 0]
+    mass = np.exp(heights - heights.max())
+    return float(mass[location < middle].sum() / mass.sum())
 
 
 @cache

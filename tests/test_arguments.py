@@ -114,5 +114,8 @@ def test_models_and_params_of_many_rows():
 def test_a_negative_alpha_is_named_with_the_law_that_takes_it(law, alpha):
     pattern = rf"alpha parameter {np.min(alpha):g}.*TruncatedGeneralRobust"
     with pytest.raises(ValueError, match=pattern) as caught:
-        law(alpha, validate_args=True)
+        law(alpha)
     assert "\n" not in str(caught.value)
+    # within a gradient, too, where the value is that of a tracer
+    with pytest.raises(ValueError, match=pattern):
+        jax.grad(lambda alpha: law(alpha).entropy().sum())(alpha)

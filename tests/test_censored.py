@@ -163,12 +163,27 @@ def test_truncated_law(dtype):
     total = mp_sf(mp.mpf(1)) - mp_sf(mp.mpf(8))
     below = [mp.log((mp_sf(mp.mpf(1)) - mp_sf(v)) / total) for v in wide]
     above = [mp.log((mp_sf(v) - mp_sf(mp.mpf(8))) / total) for v in wide]
-    value = jnp.asarray(x, dtype)
-    assert relative(LeftCensored(law, True).log_prob(value)[:2], below[:2]) < RTOL[str(dtype)]
-    assert relative(RightCensored(law, True).log_prob(value), above) < RTOL[str(dtype)]
+    left, right = jax.jit(
+        lambda law, x: [side(law, True).log_prob(x) for side in (LeftCensored, RightCensored)]
+    )(law, jnp.asarray(x, dtype))
+    assert relative(left[:2], below[:2]) < RTOL[str(dtype)]
+    assert relative(right, above) < RTOL[str(dtype)]
 
 
-def test_intervals(dtype):
+@jax.jit
+@jax.vmap
+def interval(alpha, low, high):
+    """Return log P(low < X < high) and its slopes in both: one program for all tests of them."""
+
+    def value(low, high):
+        law = IntervalCensored(GeneralRobust(alpha), False, False, validate_args=False)
+        return law.log_prob(jnp.stack([low, high]))
+
+    probability, slopes = jax.value_and_grad(value, (0, 1))(low, high)
+    return probability, *slopes
+
+
+def test_intervals(dtype, in_chunks):
     """Of any width, centred or in a tail, with gradients; a third of them cross the mode."""
     centres = np.array([-8.0, -3.0, -0.25, 0.0, 0.5, 4.0, 9.0])
     if dtype == np.float64:
@@ -183,15 +198,8 @@ def test_intervals(dtype):
         mass = [mp_sf(a) - mp_sf(b) for a, b in wide]
         truth = [mp.log(m) for m in mass]
         slopes = [(-mp.npdf(a) / m, mp.npdf(b) / m) for (a, b), m in zip(wide, mass, strict=True)]
-    bounds = jnp.asarray(np.stack([low, high], -1), dtype)
-
-    @jax.jit
-    @jax.vmap
-    def value_and_grad(bounds):
-        law = GeneralRobust(jnp.asarray(2, dtype))
-        return jax.value_and_grad(lambda b: IntervalCensored(law, False, False).log_prob(b))(bounds)
-
-    value, gradient = value_and_grad(bounds)
+    alpha = np.full(low.shape, 2, dtype)
+    value, *gradient = in_chunks(interval, alpha, low.astype(dtype), high.astype(dtype))
     size = np.abs(np.array(truth, float))
     error = np.abs(
         np.array([mp.mpf(float(v)) - t for v, t in zip(value, truth, strict=True)])
@@ -199,7 +207,7 @@ def test_intervals(dtype):
     # of a log near 0 the absolute error counts
     assert np.all(error < RTOL[str(dtype)] * np.maximum(1, size)), (error, low, high)
     slope = np.array(slopes, dtype=object)
-    error = np.abs(np.asarray(gradient, float) - slope.astype(float))
+    error = np.abs(np.stack(gradient, -1).astype(float) - slope.astype(float))
     assert np.all(
         error <= (1e-9 if dtype == np.float64 else 1e-4) * (1 + np.abs(slope.astype(float)))
     )
@@ -301,7 +309,7 @@ def test_orthogonal_scale_carries_over(x64):
         law = GeneralRobust(1.2, 0.0, scale_from_orthogonal(1.2, sigma))
         return RightCensored(law, True).log_prob(at)
 
-    for a, b in zip(*(jax.value_and_grad(f)(2.0) for f in (value, plain)), strict=True):
+    for a, b in zip(*(jax.jit(jax.value_and_grad(f))(2.0) for f in (value, plain)), strict=True):
         np.testing.assert_allclose(a, b, 1e-12)
 
 
@@ -317,9 +325,8 @@ def test_interval_bounds_in_the_wrong_order_give_nan(alpha, dtype):
     assert not np.isnan(IntervalCensored(law, True, False).log_prob(bounds)).any()
 
 
-def test_gradient_of_an_interval_is_a_number_where_the_density_overflows(dtype):
+def test_gradient_of_an_interval_is_a_number_where_the_density_overflows(dtype, in_chunks):
     """The branch that integrates the density is not taken, and must not be heard of."""
-    law = GeneralRobust(np.asarray(np.inf, dtype))
-    bounds = jnp.asarray([[-1e10, 5.0], [-1e3, 1e-8], [-40.0, 0.0], [0.0, 1e3]], dtype)
-    slope = jax.vmap(jax.grad(IntervalCensored(law, False, False).log_prob))(bounds)
-    assert not jnp.isnan(slope).any()
+    low, high = np.array([[-1e10, 5.0], [-1e3, 1e-8], [-40.0, 0.0], [0.0, 1e3]], dtype).T
+    _, *slopes = in_chunks(interval, np.full(low.shape, np.inf, dtype), low, high)
+    assert not np.isnan(slopes).any()

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from fits import compared, made_up, stackloss
+from fits import compare_made_up, compared, made_up, stackloss
 
 from robust_dist._errors import InputError
 from robust_dist.cli import _fit, _options, _report, main
+from robust_dist.cli._likelihoods import COMPARED
 from robust_dist.cli._priors import read_priors
 
-OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
+OUTPUTS = {"posterior.nc", "rows.csv", "alpha.png", "fit.png", "report.html"}
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +182,8 @@ def test_every_flag_reaches_the_regression(monkeypatch):
     Path("good.csv").write_text("x,y,w,e,o\n1,2,1,1,0\n2,3,1,1,0\n3,,1,1,0\n4,4,1,1,0\n5,7,2,1,0")
     words = (
         "fit good.csv --formula 'y ~ x' --sigma-formula x --likelihood student_t --weights w "
-        "--offset o --measurement-error e --drop-missing --prior 'nu=Gamma(2, rate=0.1)' "
+        "--offset o --measurement-error e --drop-missing --leverage downweight "
+        "--resolution 1 --prior 'nu=Gamma(2, rate=0.1)' "
         "--method svi --target-accept 0.9 --draws 7 --warmup 8 --chains 2 --seed 5 --quiet"
     )
     assert main(shlex.split(words)) == 2
@@ -194,6 +196,8 @@ def test_every_flag_reaches_the_regression(monkeypatch):
         "offset": "o",
         "measurement_error": "e",
         "drop_missing": True,
+        "leverage": "downweight",
+        "resolution": 1.0,
     }
     expected = {"method": "svi", "target_accept": 0.9, "draws": 7, "warmup": 8, "chains": 2}
     assert expected.items() <= sampled.items()
@@ -214,17 +218,20 @@ def test_the_heading_says_what_was_fitted():
 
 
 def test_choices_are_those_of_the_regression():
-    from robust_dist.regression.comparison import DEFAULT
-    from robust_dist.regression.comparison import METHODS as COMPARED
+    from robust_dist.regression.comparison import METHODS as OF_COMPARISONS
+    from robust_dist.regression.comparison_models import DEFAULT
     from robust_dist.regression.fit import METHODS
     from robust_dist.regression.likelihoods import LIKELIHOODS
+    from robust_dist.regression.new_rows import GROUPS, UNSEEN
     from robust_dist.regression.posterior.choice import SAMPLERS
+    from robust_dist.regression.predict import KINDS
 
+    assert (KINDS, GROUPS, UNSEEN) == (_options.KINDS, _options.GROUPS, _options.UNSEEN)
     assert tuple(LIKELIHOODS) == _options.LIKELIHOODS
     assert SAMPLERS == _options.SAMPLERS
     assert METHODS == _options.METHODS
-    assert _options.METHODS[:-1] == COMPARED
-    assert _options.LIKELIHOODS[:3] == DEFAULT
+    assert _options.METHODS[:-1] == OF_COMPARISONS
+    assert _options.LIKELIHOODS[:4] == DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -286,10 +293,7 @@ def _compared(monkeypatch):
     """Give back a comparison made up before instead of sampling."""
     from robust_dist import regression
 
-    def compare(formula, data, likelihoods, **options):
-        return compared(likelihoods)
-
-    monkeypatch.setattr(regression, "compare", compare)
+    monkeypatch.setattr(regression, "compare", compare_made_up)
 
 
 @pytest.mark.usefixtures("_compared")
@@ -307,6 +311,27 @@ def test_compare_prints_the_verdict_and_writes_each_posterior(capsys):
     assert document["comparison"]["laplace"]["weight"] == 0.9
     assert document["coefficients"]["x"]["normal"]["mean"] == 1.0
     assert set(document) >= {"verdict", "notes", "seed", "versions", "files"}
+
+
+@pytest.mark.usefixtures("_compared")
+def test_compare_without_likelihoods_takes_the_first_four(capsys):
+    assert main(["compare", "stackloss", "--quiet"]) == 0
+    written = {path.name for path in Path("robust-dist-compare-stackloss").glob("*.nc")}
+    assert written == {f"posterior-{name}.nc" for name in COMPARED}
+
+
+@pytest.mark.usefixtures("_compared")
+def test_compare_takes_several_formulas(capsys):
+    """Their posteriors are numbered, and a line says which is whose."""
+    formulas = ["stack_loss ~ air_flow", "stack_loss ~ air_flow + water_temperature"]
+    command = ["compare", "stackloss", "--formula", formulas[0], "--formula", formulas[1]]
+    assert main([*command, "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    for number, formula in enumerate(formulas, 1):
+        assert f"posterior-{number}.nc: {formula}" in printed
+        assert Path(f"robust-dist-compare-stackloss/posterior-{number}.nc").exists()
+    assert main([*command, "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["formula"] == formulas
 
 
 def test_what_is_wrong_with_all_fits_of_a_comparison_is_said_once(capsys, monkeypatch):
@@ -336,7 +361,7 @@ def test_what_is_wrong_with_all_fits_of_a_comparison_is_said_once(capsys, monkey
 def test_fit_compares_if_asked(capsys):
     assert main(["fit", "stackloss", "--compare", "normal", "--quiet"]) == 0
     assert "normal predicts worse than general_robust" in capsys.readouterr().out
-    assert "Likelihoods compared" in Path("robust-dist-stackloss/report.html").read_text()
+    assert "Models compared" in Path("robust-dist-stackloss/report.html").read_text()
 
 
 def test_plot_draws_from_a_file_and_replaces_nothing(capsys):
@@ -352,6 +377,15 @@ def test_plot_draws_from_a_file_and_replaces_nothing(capsys):
     assert main(["plot", "posterior.nc", "--force"]) == 0
     assert main(["plot", "posterior.nc", "--out", "a.png", "--predictor", "z"]) == 2
     assert "no predictor 'z'" in capsys.readouterr().err
+
+
+def test_plot_takes_the_folder_that_fit_wrote(capsys):
+    Path("results").mkdir()
+    assert main(["plot", "results"]) == 2
+    assert "the folder 'results' holds no posterior.nc" in capsys.readouterr().err
+    made_up().to_netcdf("results/posterior.nc", engine="h5netcdf")
+    assert main(["plot", "results"]) == 0
+    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
 
 
 # --- mistakes ---------------------------------------------------------------------------------
@@ -402,10 +436,10 @@ def bad_fit(name, *options):
         (bad_fit("good.csv", "--alpha", "1e400"), "'1e400' is not a number"),
         (bad_fit("good.csv", "--prior", "x=0"), "'x' is no parameter that a number can fix"),
         (bad_fit("good.csv", "--prior", "sigma=Gamma(2, 1_0)"), "'1_0' as a number"),
-        (bad_fit("good.csv", "--prior", "alpha=-1"), "it must be 0 or more"),
+        (bad_fit("good.csv", "--prior", "alpha=-1"), "TruncatedGeneralRobust"),
         (bad_fit("good.csv", "--sigma-formula", "~ 0"), "leaves no coefficient"),
         (bad_fit("good.csv", "--seed", "-5"), "'-5' is not a whole number from 0 to"),
-        (bad_fit("good.csv", "--alpha", "-1"), "'-1' is not a number of 0 or more"),
+        (bad_fit("good.csv", "--alpha", "-1"), "'-1' is not a number of 0 or more; for a negative"),
         (bad_fit("good.csv", "--target-accept", "1"), "'1' is not a number between 0 and 1"),
         (bad_fit("good.csv", "--likelihood", "huber"), "invalid choice: 'huber'"),
         (bad_fit("good.csv", "--weights", "w"), "no column 'w'"),
@@ -419,6 +453,13 @@ def bad_fit(name, *options):
         ),
         (["compare", "good.csv", "--formula", "y ~ x", "--likelihood", "normal"], "at least two"),
         (["plot", "none.nc"], "no file 'none.nc'"),
+        (["predict", "none.nc", "good.csv"], "no file 'none.nc'"),
+        (["predict", ".", "good.csv"], "the folder '.' holds no posterior.nc"),
+        (["predict", "good.csv", "good.csv"], "'good.csv' is not a posterior.nc"),
+        (["predict", "good.csv", "good.csv", "--out", "a.xlsx"], "should end in .csv"),
+        (["predict", "good.csv", "good.csv", "--out", "good.csv"], "'good.csv' exists"),
+        (["predict", "good.csv", "good.csv", "--kind", "median"], "invalid choice: 'median'"),
+        (["predict", "good.csv", "good.csv", "--prob", "95"], "'95' is not a number between"),
         (["plot", "good.csv"], "'good.csv' is not a posterior.nc"),
         (["plot", "good.csv", "--out", "a.doc"], "should end in .png, .svg, .pdf"),
         (["plot", "good.csv", "--kind", "tails", "--predictor", "x"], "goes with --kind fit"),

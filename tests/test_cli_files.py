@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fits import compared, made_up
+from fits import compare_made_up, made_up
 
 from robust_dist import regression
 from robust_dist.cli import _report, main
@@ -57,10 +57,10 @@ def test_guesses_are_said_once_on_the_screen_and_kept_in_all_that_is_written(
         dt.attrs.update(method="nuts", seed=0, warmup=10, notes=json.dumps([dates]))
         return dt
 
-    def compare(formula, data, likelihoods, **options):
-        comparison = compared(likelihoods)
-        fits = {name: fitted() for name in likelihoods}
-        return replace(comparison, fits=fits, notes=(dates, *comparison.notes))
+    def compare(*given, **options):
+        comparison = compare_made_up(*given, **options)
+        own = {name: fitted() for name in comparison.fits}
+        return replace(comparison, fits=own, notes=(dates, *comparison.notes))
 
     monkeypatch.setattr(regression.Regression, "fit", lambda self, **options: fitted())
     monkeypatch.setattr(regression, "compare", compare)

@@ -62,7 +62,7 @@ OWN = {"x": dist.StudentT(4.0, 0.0, 2.0), "sigma": dist.Uniform(0.01, 1e4)}
     ("formula", "options", "method"),
     [
         ("y ~ x", {}, "nuts"),
-        ("y ~ x + (k | g)", {}, "nuts"),
+        ("y ~ x + (k || g)", {}, "nuts"),
         ({"y": "y ~ x", "sigma": "~ k"}, {}, "nuts"),
         ("y ~ x", {"priors": OWN, "alpha": ReferenceAlpha()}, "nuts"),
         ("y ~ x", {"likelihood": "normal", "weights": "k"}, "laplace"),
@@ -221,7 +221,7 @@ def test_an_ordered_law_is_the_law(law):
 @pytest.mark.parametrize(
     ("formula", "options"),
     [
-        ("y ~ x + (k | g)", {"weights": "k"}),
+        ("y ~ x + (k || g)", {"weights": "k"}),
         ({"y": "y ~ x", "sigma": "~ k", "alpha": "~ x"}, {"measurement_error": "k"}),
         ("y ~ x", {"likelihood": "laplace"}),
     ],

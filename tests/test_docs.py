@@ -20,11 +20,16 @@ DOCS = ROOT / "docs"
 # docs/conf.py copies the notebooks into docs/notebooks; their links count from there
 PAGES = {
     **{path.relative_to(DOCS).as_posix(): path for path in DOCS.glob("*.md")},
-    **{path.relative_to(DOCS).as_posix(): path for path in (DOCS / "howto").glob("*.md")},
+    **{
+        path.relative_to(DOCS).as_posix(): path
+        for folder in ("howto", "coming_from")
+        for path in (DOCS / folder).glob("*.md")
+    },
     **{f"notebooks/{path.name}": path for path in (ROOT / "notebooks").glob("*.md")},
 }
 # need packages that are not installed for the pages, and say so
 NOT_RUN = {"howto/bambi.md", "howto/other_samplers.md"}
+HARD_WORDS = ["regression", "outliers", "read_alpha", "many_fits"]
 
 
 def public_modules():
@@ -52,12 +57,18 @@ def test_quick_start_is_two_commands():
 def test_readme_python_runs(block, capsys):
     namespace = {}
     exec(blocks("python")[block], namespace)
-    if block == 0:
+    lines = [line for line in blocks("python")[block].splitlines() if line]
+    if "fit" in namespace:
+        # two lines of imports, and the least that fits and predicts
+        assert len(lines) <= 7
+        low, middle, high = namespace["new"].quantile([0.025, 0.5, 0.975], ("chain", "draw")).values
+        assert (low < middle).all()
+        assert (middle < high).all()
+    elif "mcmc" in namespace:
         rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line)
         slope = float(rows["line[1]"].split()[0])
         # 2.24 is the slope of the inliers (Hogg, Bovy & Lang, figure 2); least squares gives 1.08
         assert 1.5 < slope < 2.8
-        lines = [line for line in blocks("python")[block].splitlines() if line]
         assert len(lines) <= 12
 
 
@@ -66,7 +77,9 @@ def test_commands_in_the_text_parse():
     commands = set()
     for text in [README, *(path.read_text() for path in PAGES.values())]:
         flat = re.sub(r"`robust-dist [^`]+`", lambda match: match[0].replace("\n", " "), text)
-        commands |= set(re.findall(r"robust-dist ((?:fit|compare|plot|datasets)\b[^`\n]*)", flat))
+        commands |= set(
+            re.findall(r"robust-dist ((?:fit|compare|predict|plot|datasets)\b[^`\n]*)", flat)
+        )
     assert len(commands) >= 4
     for command in commands:
         arguments = shlex.split(command)
@@ -122,6 +135,15 @@ def test_links_between_pages_lead_to_pages(page):
         if not target.startswith("https://"):
             found = os.path.normpath(Path(page).parent / target)
             assert found in PAGES, f"{page} has a link to {target}"
+
+
+@pytest.mark.parametrize("page", ["index", "tutorial", *(f"howto/{name}" for name in HARD_WORDS)])
+def test_hard_words_lead_to_the_glossary(page):
+    """A page that a newcomer reads first links a word that needs explaining to its line."""
+    terms = re.findall(r"{term}`(?:[^`<]*<)?([^`<>]+)>?`", PAGES[f"{page}.md"].read_text())
+    glossary = [line for line in PAGES["glossary.md"].read_text().splitlines() if line]
+    assert terms
+    assert set(terms) <= set(glossary)
 
 
 @pytest.mark.parametrize("page", sorted(set(PAGES) - NOT_RUN))

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from fits import compared, made_up
+from fits import compare_made_up, made_up
 
 from robust_dist import datasets, diagnostics, regression
 from robust_dist.cli import _files, _fit, _folder, _plot, _report, _streams, main
+from robust_dist.cli._likelihoods import COMPARED
 
-OUTPUTS = {"posterior.nc", "alpha.png", "fit.png", "report.html"}
+OUTPUTS = {"posterior.nc", "rows.csv", "alpha.png", "fit.png", "report.html"}
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -50,7 +51,7 @@ def _ready(monkeypatch):
 def _compared(monkeypatch):
     """Give back a comparison made up before."""
     picture = _report.Picture(b"\x89PNG", "")
-    monkeypatch.setattr(regression, "compare", lambda *given, **named: compared(given[2]))
+    monkeypatch.setattr(regression, "compare", compare_made_up)
     monkeypatch.setattr(_report, "comparison_picture", lambda comparison: picture)
     monkeypatch.setattr(_report, "comparison_report", lambda *arguments: "<html>")
     monkeypatch.setattr(diagnostics, "sampling_problems", lambda dt: [])
@@ -113,7 +114,7 @@ def test_a_stream_that_fails_loses_no_result(command, error, stream, capsys, mon
         ["robust-dist: error: cannot print: No space left on device"] if unseen else []
     )
     made = {path.split("/")[-1] for path in files()}
-    posteriors = {f"posterior-{name}.nc" for name in ("general_robust", "student_t", "normal")}
+    posteriors = {f"posterior-{name}.nc" for name in COMPARED}
     expected = {
         "fit": OUTPUTS,
         "compare": posteriors | {"comparison.png", "report.html"},
@@ -163,7 +164,7 @@ def test_letters_that_a_stream_does_not_know_are_written_out():
 @pytest.mark.usefixtures("_ready")
 def test_json_is_valid_in_any_encoding(capsys, monkeypatch):
     data = datasets.load("stackloss")
-    monkeypatch.setattr(_fit, "find_data", lambda options, *given: (data, "y ~ x"))
+    monkeypatch.setattr(_fit, "find_data", lambda options, *given: (data, ["y ~ x"]))
     assert main(["fit", "größe\x07\udcc3.csv", "--json", "--quiet", "--out", "o"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
@@ -554,8 +555,8 @@ def test_a_picture_that_fails_costs_no_draws(picture, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert "ZeroDivisionError" in err
     assert "written to o: posterior" in out
-    assert files()
-    assert all(path.endswith(".nc") for path in files())
+    assert any(path.endswith(".nc") for path in files())
+    assert all(path.endswith((".nc", "rows.csv")) for path in files())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fits import compared, made_up
-from xarray import DataTree
+from xarray import Dataset, DataTree
 
 from robust_dist import datasets, diagnostics, plots
 from robust_dist._errors import InputError
@@ -12,7 +12,11 @@ from robust_dist.regression import Regression, compare, predict
 
 READERS = [
     diagnostics.divergences,
+    diagnostics.explanation_problems,
+    diagnostics.explanations,
+    diagnostics.format_explanations,
     diagnostics.leverage,
+    diagnostics.leverage_in_words,
     diagnostics.leverage_problems,
     diagnostics.loo_pit,
     diagnostics.misfit_problems,
@@ -62,6 +66,18 @@ def change(group, **variables):
 
 
 DRAWS = ("chain", "draw")
+
+
+def explained(names=("Intercept", "x"), **changed):
+    """Return what puts other explanations into a fit, some of them changed."""
+    both, numbers = ("explanation", "coefficient"), np.zeros((2, len(names)))
+    table = dict.fromkeys(("mean", "sd", "shift"), (both, numbers))
+    table |= {name: ("explanation", np.zeros(2)) for name in ("weight", "elsewhere")}
+    kept = {name: value for name, value in (table | changed).items() if value is not None}
+    coords = {"explanation": ["posterior", "downweighted"], "coefficient": list(names)}
+    return lambda dt: dt.update({"explanations": DataTree(Dataset(kept, coords))})
+
+
 TAMPERED = {
     "no posterior": lambda dt: dt.children["posterior"].orphan(),
     "no rows": lambda dt: dt.children["observed_data"].orphan(),
@@ -94,13 +110,22 @@ TAMPERED = {
         "constant_data",
         **{"1|g_index": ("row", np.full(40, 9)), "1|g_x": ("row", np.ones(40))},
     ),
+    "explanations of other coefficients": explained(("a", "b")),
+    "explanations without means": explained(mean=None),
+    "explanations of text": explained(sd=(("explanation", "coefficient"), np.full((2, 2), "a"))),
+    "explanations by nobody": lambda dt: dt.update({"explanations": DataTree()}),
     "effects that are none": change("constant_data", **{"1|g_index": ("row", np.zeros(40, int))}),
 }
 
 
 @pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED)
 @pytest.mark.parametrize(
-    "reader", [diagnostics.outliers, diagnostics.summary, plots.plot_fit, predict]
+    "reader",
+    [
+        *(diagnostics.outliers, diagnostics.summary, plots.plot_fit, predict),
+        *(diagnostics.explanations, diagnostics.format_explanations),
+        *(diagnostics.leverage_problems, diagnostics.leverage_in_words),
+    ],
 )
 def test_a_fit_whose_parts_do_not_belong_together_is_refused(reader, tamper):
     """Nothing in it is computed with before."""
@@ -148,6 +173,8 @@ def test_a_formula_that_is_no_text_is_refused(formula):
         *(("likelihood", value) for value in (None, 5, "", ["normal"])),
         *(("priors", value) for value in (5, [], [1], "alpha")),
         *(("drop_missing", value) for value in (1, "yes", None)),
+        *(("leverage", value) for value in (1, "weights", None, ["report"])),
+        *(("resolution", value) for value in (0, -1.0, "1", True, np.nan, [1.0])),
         *(("functions", value) for value in (5, "f", ["f"])),
     ],
 )
@@ -208,7 +235,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(kind, monkeypatch):
 @pytest.mark.parametrize(
     ("likelihoods", "options"),
     [
-        *((value, {}) for value in (None, 5, "normal", ["normal"], [], ["normal", "zz"], [1, 2])),
+        *((value, {}) for value in (5, "normal", ["normal"], [], ["normal", "zz"], [1, 2])),
         (["normal", "cauchy"], {"refits": -1}),
         (["normal", "cauchy"], {"refits": "a"}),
         (["normal", "cauchy"], {"priors": 5}),

@@ -17,8 +17,10 @@ FLOORS = (
     ("_csv", "_numerics", "constraints"),
     ("datasets", "distributions"),
     ("many_rows", "optimize", "transforms"),
+    ("losses",),
     ("regression",),
     ("diagnostics",),
+    ("effects", "sklearn"),
     ("plots",),
     ("cli",),
 )

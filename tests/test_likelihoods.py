@@ -38,6 +38,10 @@ EXCEPTIONS = {
     # the argument alpha, short for a prior; and Laplace's approximation
     "regression/fit.py": {"alpha", "laplace"},
     "regression/comparison.py": {"laplace"},
+    "regression/own_priors.py": {"alpha"},
+    "sklearn/regressor.py": {"alpha"},
+    # of the losses of training loops, which are the paper's
+    "losses/image.py": {"alpha", "general_robust", "student_t"},
     "cli/_options.py": {"laplace"},
     # a column of a table: of Normal noise
     "diagnostics/tails.py": {"normal"},

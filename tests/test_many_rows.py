@@ -12,6 +12,7 @@ from numpyro.infer.util import log_density
 from robust_dist import GeneralRobust
 from robust_dist.many_rows import compensated, mean_log_density
 from robust_dist.regression import Regression, fit
+from robust_dist.regression.posterior import draw
 
 LAWS = {
     "robust": GeneralRobust,
@@ -145,7 +146,8 @@ def test_a_regression_of_many_rows_is_compensated(monkeypatch):
     regression = Regression("y ~ x", {"x": x, "y": y})
     options = {"sampler": "numpyro", "draws": 200, "warmup": 200, "chains": 2, "progress": False}
     plain = regression.fit(**options)
-    monkeypatch.setattr(fit, "MANY", 1000)
+    for module in (fit, draw):
+        monkeypatch.setattr(module, "MANY", 1000)
     many = regression.fit(**options)
     assert abs(float(many["sample_stats"]["lp"].mean())) < 200
     assert float(plain["sample_stats"]["lp"].mean()) < -4000

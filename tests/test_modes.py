@@ -12,6 +12,7 @@ from scipy import optimize
 from robust_dist._errors import InputError
 from robust_dist.regression import Regression
 from robust_dist.regression.posterior import approximate as approximations
+from robust_dist.regression.posterior import normals
 from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
 
 
@@ -127,11 +128,11 @@ def test_an_approximation_that_is_none_says_so(monkeypatch):
         mode = find_mode(*arguments)
         return mode._replace(vector=mode.vector + 1.0)
 
-    curvature = approximations._inverse_curvature
+    curvature = normals.inverse_curvature
     monkeypatch.setattr(approximations, "find_mode", beside)
     monkeypatch.setattr(
-        approximations,
-        "_inverse_curvature",
+        normals,
+        "inverse_curvature",
         lambda slope, center: curvature(slope, center - 1.0),
     )
     dt = regression.fit(method="laplace", draws=500, chains=2)

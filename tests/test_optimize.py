@@ -28,6 +28,7 @@ from robust_dist.optimize import (
     alpha_schedule,
     anneal,
     anneal_residuals,
+    find_modes,
     init_to_robust,
     irls,
     irls_residuals,
@@ -464,3 +465,43 @@ def test_a_design_a_little_off_its_centre_is_told_from_the_constant_in_many_rows
     y = (x[:, 1].astype(float) - 300) * 2 + rng.standard_normal(100_000)
     slope = irls(x, y.astype(np.float32), 2.0, 1.0).coefficients[1]
     assert abs(float(slope) - 2) < 0.02
+
+
+# --- starts and modes that bad leverage points do not own ----------------------------------------
+
+
+def with_bad_leverage(bad, rows=50):
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(rows, 3))
+    y = 1 + x @ [2, -1, 0.5] + rng.normal(size=rows)
+    x[:bad, 0] = 10 + 0.3 * rng.normal(size=bad)
+    y[:bad] = -20 + rng.normal(size=bad)
+    return np.column_stack([np.ones(rows), x]), y
+
+
+@pytest.mark.parametrize("bad", [0, 1, 5, 10])
+def test_a_robust_start_survives_bad_leverage_points(bad):
+    x, y = with_bad_leverage(bad)
+    site = {"type": "sample", "is_observed": False, "name": "beta"}
+    site |= {"kwargs": {"sample_shape": ()}, "fn": dist.Normal(0, 1).expand([4])}
+    np.testing.assert_allclose(init_to_robust(x, y)(site), [1, 2, -1, 0.5], atol=0.8)
+
+
+def test_the_modes_of_a_users_own_model_are_found_and_weighed():
+    """Least absolute deviations lead to the leverage points' own mode, which has hardly a share."""
+    x, y = with_bad_leverage(5)
+
+    def model(x, y):
+        beta = numpyro.sample("beta", dist.Normal(0, 50).expand([4]).to_event(1))
+        alpha = numpyro.sample("alpha", dist.Uniform(0, 2))
+        sigma = numpyro.sample("sigma", dist.HalfNormal(10))
+        law = GeneralRobust.with_orthogonal_scale(alpha, x @ beta, sigma)
+        numpyro.sample("y", law, obs=y)
+
+    lad = numpyro.infer.init_to_value(values={"beta": least_absolute(x, y), "sigma": 1.0})
+    modes = find_modes(model, jnp.asarray(x), jnp.asarray(y), starts=[lad, init_to_robust(x, y)])
+    assert [round(float(mode.values["beta"][1])) for mode in modes] == [2, -2]
+    assert modes[0].weight > 0.99
+    assert sum(mode.weight for mode in modes) == pytest.approx(1)
+    assert set(modes[0].values) == {"alpha", "beta", "sigma"}
+    assert find_modes(model, x, y, starts=[]) == ()

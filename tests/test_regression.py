@@ -18,6 +18,7 @@ from robust_dist.regression.coordinates import least_absolute, standardize
 from robust_dist.regression.design import design
 from robust_dist.regression.design.formula import make_design
 from robust_dist.regression.model import make_data
+from robust_dist.regression.priors import Priors
 
 
 def table(n=30, seed=0):
@@ -171,7 +172,7 @@ def test_coordinates_change_the_units_and_nothing_else(formula):
     y = (design.y - fitted) / coordinates.scale
     np.testing.assert_allclose(coordinates.response(y.copy(), design), design.y, rtol=1e-12)
     # what the sampler is given is rounded once
-    data = make_data(design, coordinates)
+    data = make_data(design, coordinates, Priors({}, {}, {}, ""))
     np.testing.assert_allclose(data["x"], x, rtol=2.0**-23, atol=1e-14)
     np.testing.assert_allclose(data["y"], y, rtol=2.0**-24, atol=1e-15)
 
@@ -280,6 +281,7 @@ def test_a_fit_holds_every_group_with_real_names():
         "observed_data",
         "constant_data",
         "training_data",
+        "explanations",
     }
     assert list(dt["posterior"]["coefficient"].values) == [
         "Intercept",

@@ -183,7 +183,7 @@ def test_the_very_table_of_the_fit_has_the_levels_of_the_fit(kind, formula, tmp_
     design, columns = make_design(formula, table)
     evaluated = reopened(formula, columns, tmp_path)
     for rows in (slice(None), slice(3, 4)):
-        x, _, _, groups = evaluate_new(evaluated, table.iloc[rows])
+        x, _, _, groups, _ = evaluate_new(evaluated, table.iloc[rows])
         np.testing.assert_array_equal(x, design.x[rows])
         for term, fitted in zip(groups, design.groups, strict=True):
             assert term.levels == fitted.levels
@@ -230,7 +230,8 @@ def test_levels_are_found_by_how_they_are_written(fitted, new):
     data = table(fitted).assign(y=Y[:9], x=X[:9])
     for formula in ("y ~ x + (1 | g)", "y ~ C(g)"):
         design, columns = make_design(formula, data)
-        x, _, _, groups = evaluate_new(evaluate({"": formula}, columns), table(new).assign(x=X[:9]))
+        new_rows = table(new).assign(x=X[:9])
+        x, _, _, groups, _ = evaluate_new(evaluate({"": formula}, columns), new_rows)
         np.testing.assert_array_equal(x, design.x)
         for term, group in zip(groups, design.groups, strict=True):
             np.testing.assert_array_equal(term.index, group.index)
@@ -394,7 +395,7 @@ def test_what_no_formula_can_use_is_refused_in_one_line(formula, columns, compla
         ({"x": ["a"] * N}, "column 'x' holds labels in the new data"),
         ({"d": X}, "column 'd' holds numbers in the new data .*, where the fit has dates"),
         ({"d": DATES.tz_localize("UTC")}, "column 'd' has a time zone in one"),
-        ({"k": ["c"] * N}, "levels \\(c\\) in 'k' are not present"),
+        ({"k": ["c"] * N}, "column 'k' holds 'c', which the fit has not seen"),
     ],
 )
 def test_new_data_of_another_kind_are_refused_in_one_line(new, complaint):

@@ -114,11 +114,13 @@ def test_new_data_with_no_level_of_the_fit_are_refused_unless_draws_are_asked_fo
     [
         ({"drop": "x"}, {}, "no column 'x' in the data"),
         ({"x": np.nan}, {}, "column 'x' has no value"),
-        ({"k": "zz"}, {}, "cannot evaluate the formula in the new data"),
+        ({"k": "zz"}, {}, r"column 'k' holds 'zz', which the fit has not seen \(it has u and v\)"),
         ({"drop": "o"}, {}, "no column 'o'"),
         ({}, {"measurement_error": 1.0}, "was given no measurement error"),
-        ({}, {"kind": "median"}, "no kind 'median'"),
+        ({}, {"kind": "median"}, "kind must be one of mean, response, linear, not 'median'"),
         ({}, {"unseen": "zero"}, "unseen must be one of mixed, draw, refuse"),
+        ({}, {"groups": "all"}, "groups must be one of fitted, population, new"),
+        ({}, {"drop_missing": 1}, "drop_missing must be True or False"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_in_one_line(change, options, complaint):

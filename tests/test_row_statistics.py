@@ -10,7 +10,6 @@ from xarray.testing import assert_identical
 
 from robust_dist import diagnostics, plots
 from robust_dist.cli import _fit, main
-from robust_dist.diagnostics import _blocks
 from robust_dist.diagnostics._noise import robust_sd
 from robust_dist.diagnostics.row_statistics import one_walk, row_statistics
 from robust_dist.regression import row_laws
@@ -64,14 +63,17 @@ def evaluated(monkeypatch):
 def test_the_command_evaluates_the_law_of_each_row_once(
     fit, evaluated, arguments, monkeypatch, tmp_path
 ):
-    """For diagnostics, pictures, report and what is printed together, in blocks of seven rows."""
+    """For diagnostics, pictures, report and what is printed together, in blocks of seven rows.
+
+    R-squared, of a part of the rows and draws, is computed once besides.
+    """
     monkeypatch.setattr(row_laws, "_BLOCK", 7 * 400)
     priors = SimpleNamespace(in_words=dict)
     monkeypatch.setattr(_fit, "_fitted", lambda *arguments: (fit, None, priors))
     out = tmp_path / "out"
     assert main(["fit", "stackloss", "--quiet", "--out", str(out), *arguments]) == 0
     assert {path.name for path in out.iterdir()} >= {"fit.png", "report.html", "posterior.nc"}
-    assert evaluated == [7, 7, 7, 7, 7, 5]
+    assert evaluated == [7, 7, 7, 7, 7, 5, ROWS]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_nothing_is_lent_of_another_tree_nor_after_the_block(fit):
 def test_a_thinned_walk_leaves_the_leave_one_out_draws_alone(fit, monkeypatch):
     """Every third draw is read of the rows, but each row is left out by all that it has."""
     left_out = diagnostics.loo_pit(fit)
-    monkeypatch.setattr(_blocks, "_TOTAL", 134 * ROWS)
+    monkeypatch.setattr(row_laws, "_TOTAL", 134 * ROWS)
     weights = diagnostics.observation_weights(fit)["mean"]
     columns = row_statistics(fit, "weight", "loo_pit")
     np.testing.assert_array_equal(columns["weight"], weights)

@@ -11,12 +11,13 @@ from fits import compared, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from xarray import Dataset, DataTree
 
 from robust_dist import diagnostics, plots
 from robust_dist._errors import InputError
 from robust_dist._words.text import is_control, printable
 from robust_dist.cli._report import comparison_picture, comparison_report, fit_pictures, fit_report
-from robust_dist.cli._results import _print_json as print_json
+from robust_dist.cli._results import print_json
 from robust_dist.cli._session import teller, warn
 
 # an escape sequence, C1, a title, a line, bidi, a surrogate, DEL, line separators, HTML, TeX
@@ -95,17 +96,28 @@ def test_tables_and_sentences_control_nothing(capsys):
 
 def test_a_leverage_point_with_a_hostile_name_is_told_in_letters():
     dt = hostile_fit()
-    x = dt["constant_data"]["x"].values
-    x[0, 1:] = 100.0, -100.0
-    dt["observed_data"]["y"].values[0] = 0.0
-    draws = {"chain": range(2), "draw": range(500)}
-    log_likelihood = np.random.default_rng(0).normal(0, 30, (2, 500, 12))
-    dt["log_likelihood"] = (
-        dt["observed_data"].to_dataset()["y"].expand_dims(draws) * 0 + log_likelihood
-    ).to_dataset(name="y")
+    names = dt["posterior"].dataset["coefficient"].values
+    both = ("explanation", "coefficient")
+    values = np.outer([0.0, 9.0], np.ones(names.size))
+    dt["explanations"] = DataTree(
+        Dataset(
+            {
+                "mean": (both, values),
+                "sd": (both, np.ones_like(values)),
+                "shift": (both, values),
+                "weight": ("explanation", [1.0, np.nan]),
+                "elsewhere": ("explanation", [False, True]),
+            },
+            coords={"explanation": ["posterior", "downweighted"], "coefficient": names},
+        )
+    )
+    far = np.r_[9.0, np.zeros(11)]
+    constants = dt["constant_data"].to_dataset()
+    dt["constant_data"] = DataTree(constants.assign(predictor_distance=("row", far)))
     (problem,) = diagnostics.leverage_problems(dt)
     assert "\\x1b" in problem
     assert is_clean(problem, layout="")
+    assert is_clean(diagnostics.format_explanations(dt))
 
 
 def test_pictures_and_reports_control_nothing():

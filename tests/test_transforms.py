@@ -15,7 +15,7 @@ import pywt
 import scipy.fft
 
 from robust_dist import GeneralRobust
-from robust_dist.transforms import CDF97, DCT, ScaledYUV
+from robust_dist.transforms import CDF97, DCT, LeGall53, ScaledYUV
 
 CASES = [
     (ScaledYUV(), (3,)),
@@ -27,6 +27,8 @@ CASES = [
     (CDF97(3), (8, 8)),
     (CDF97(3), (32, 16)),
     (CDF97(2, channels_last=True), (8, 4, 3)),
+    (CDF97(3, boundary="reflecting"), (5, 11)),
+    (LeGall53(2, boundary="reflecting", channels_last=True), (7, 4, 3)),
 ]
 
 
@@ -108,6 +110,34 @@ def test_wavelets_agree_with_pywavelets(levels, x64):
     np.testing.assert_allclose(CDF97(levels).inv(x), back, atol=1e-11)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13])
+@pytest.mark.parametrize(("kind", "name"), [(CDF97, "bior4.4"), (LeGall53, "bior2.2")])
+def test_reflecting_wavelets_are_periodic_ones_of_what_is_mirrored(kind, name, size, x64):
+    """A signal and its mirror image repeat; PyWavelets transforms that, but for the volume."""
+    x = np.tile(image((size, 1)), (1, size))
+    levels = min(1, size - 1)
+    if not levels:
+        with pytest.raises(ValueError, match="at most 0 levels"):
+            kind(1, boundary="reflecting")(x)
+        return
+    mirrored = np.concatenate([x[:, 0], x[-2:0:-1, 0]])
+    coarse, fine = pywt.dwt(mirrored, name, "periodization")
+    expected = np.concatenate([coarse[: (size + 1) // 2], fine[: size // 2]])
+    # the columns are alike, so that only coarse ones are left of them
+    column = kind(1, boundary="reflecting")(x)[:, 0]
+    assert np.ptp(column / expected) < 1e-8 * abs(column / expected).max()
+
+
+def test_levels_of_coefficients(x64):
+    """They count the halvings that a coefficient went through, on images of any size."""
+    expected = [[2, 2, 1, 0, 0], [2, 2, 1, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    wavelet = CDF97(2, boundary="reflecting", channels_last=True)
+    np.testing.assert_array_equal(wavelet.level_of(5, 5), expected)
+    # what is constant but for a slow wave is of the coarsest level
+    flat = np.abs(wavelet(np.ones((5, 5, 1))))[:, :, 0] > 1e-9
+    np.testing.assert_array_equal(flat, np.array(expected) == 2)
+
+
 def test_white_noise_is_white_in_cosines(dtype):
     """Standard Normal coefficients are standard Normal pixels, of the same log density."""
     x = image((6, 8, 8), dtype)
@@ -168,6 +198,7 @@ def test_trees_copies_and_equality(transform, shape):
         (CDF97(3), (8, 12), "multiples of 8, not 8 x 12"),
         (CDF97(1), (0, 2), "multiples of 2, not 0 x 2"),
         (CDF97(1, channels_last=True), (3, 4, 2), "multiples of 2, not 3 x 4"),
+        (LeGall53(3, boundary="reflecting"), (9, 4), "at most 2 levels"),
     ],
 )
 def test_wrong_shapes_are_refused(transform, shape, part):
@@ -189,6 +220,12 @@ def test_wrong_levels_are_refused(levels):
         CDF97(levels)
 
 
+def test_wrong_boundaries_are_refused():
+    """They are one of two words."""
+    with pytest.raises(ValueError, match="'periodic' or 'reflecting', not 'zero'"):
+        CDF97(boundary="zero")
+
+
 def test_missing_package_is_named():
     """Without PyWavelets the rest works, and one line says what to install."""
     program = """
@@ -205,5 +242,5 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    expected = "CDF97 needs PyWavelets: pip install 'robust-dist[images]'\n"
+    expected = "wavelets need PyWavelets: pip install 'robust-dist[images]'\n"
     assert done.stdout == expected, done.stderr

@@ -21,6 +21,7 @@ where b lift -> 0.
 """
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from jax.typing import ArrayLike
 from robust_dist._numerics import loss
 from robust_dist._numerics.formats import (
     alpha_bound,
+    format_of,
     gap_floor,
     log_exponent,
     power_of_two,
@@ -60,22 +62,43 @@ _SCALING = {
 }
 
 
-def _log_sum(ratio: Array, one: Array, factor: Array) -> Array:
-    """Return log(one + factor X^2), for every finite X; one is 1 at most."""
+def _log_parts(ratio: Array, one: Array, factor: Array) -> tuple[Array, Array]:
+    """Return e, t: log(one + factor X^2) = e log 2 + 2 atanh(t), for finite X; one is 1 at most."""
     dtype = ratio.dtype
     scaling = _SCALING[np.dtype(dtype)]
     large = jnp.abs(ratio) > scaling.large
-    small = ratio * jnp.where(large, 2.0**-scaling.shift, 1).astype(dtype)
+    down = jnp.where(large, 2.0**-scaling.shift, 1).astype(dtype)
+    small = ratio * down
     y = small * small * factor
-    one = jnp.where(large, 0, one).astype(dtype)
+    one = one * (down * down)
     # Of a shortened y: XLA may evaluate k twice, and 1 + y once as a fused multiply-add. Next to
     # a change of k the two could differ, and the logarithm be off by log 2.
     k = log_exponent(jnp.maximum(one + head_of(y), jnp.finfo(dtype).tiny))
     power = power_of_two(-k, dtype)
     n = (one * power - 1) + y * power
-    s = n / (2 + n)
-    exponent = (k + jnp.where(large, 2 * scaling.shift, 0)).astype(dtype)
-    return exponent * np.asarray(np.log(2), dtype) + 2 * (s + s * atanh_excess(s))
+    exponent = k.astype(dtype) + jnp.where(large, 2 * scaling.shift, 0).astype(dtype)
+    return exponent, n / (2 + n)
+
+
+def _log_sum(ratio: Array, one: Array, factor: Array) -> Array:
+    """Return log(one + factor X^2), for every finite X; one is 1 at most."""
+    exponent, t = _log_parts(ratio, one, factor)
+    return exponent * np.asarray(np.log(2), t.dtype) + 2 * (t + t * atanh_excess(t))
+
+
+def _exp2_parts(t: Array) -> tuple[Array, Array]:
+    """Return 2**j, t - j for the integer j next to t; 2**j ends where the format does."""
+    fmt, bits = format_of(t.dtype), jnp.finfo(t.dtype)
+    clipped = lax.clamp(jnp.asarray(bits.minexp, t.dtype), t, jnp.asarray(bits.maxexp - 1, t.dtype))
+    # A sum in which ones are the last place: it rounds to an integer, and holds it there. Of a
+    # shortened t, as above.
+    integer = np.asarray(1.5 * 2.0**fmt.mantissa_bits, t.dtype)
+    held = head_of(clipped) + integer
+    power = lax.bitcast_convert_type(held, fmt.unsigned) + np.asarray(fmt.bias, fmt.unsigned)
+    power = lax.bitcast_convert_type(power << fmt.mantissa_bits, t.dtype)
+    # not held - integer, which XLA before JAX 0.12 takes for what it was before it was rounded
+    nearest = lax.round(head_of(clipped), lax.RoundingMethod.TO_NEAREST_EVEN)
+    return power, clipped - nearest
 
 
 class Derivatives(NamedTuple):
@@ -90,9 +113,7 @@ class Derivatives(NamedTuple):
     """d rho/d alpha, plus moment * lift/4"""
 
 
-def derivatives(
-    ratio: Array, alpha: Array, hold: bool = False, lift: Array | None = None
-) -> Derivatives:
+def derivatives(ratio: Array, alpha: Array, lift: Array | None = None) -> Derivatives:
     """Return rho and its derivatives at X, for alpha >= 0; the lift is log b next to 2, or 0."""
     dtype = ratio.dtype
     largest = jnp.finfo(dtype).max
@@ -107,11 +128,9 @@ def derivatives(
     one, factor = jnp.ones_like(b), 1 / b
     if lift is not None:
         one, factor = jnp.where(lift < 0, b, one), jnp.where(lift < 0, one, factor)
-    log_sum = _log_sum(ratio, one, factor)
-    if hold:
-        # Evaluated once; all else, even the exponential, is cheaper to repeat than to write down.
-        # Without it the gradient of benchmarks/log_prob.py takes 266 operations a point for 182.
-        log_sum = lax.optimization_barrier(log_sum)
+    # Evaluated once; all else, even the exponential, is cheaper to repeat than to write down.
+    # Without it the gradient of benchmarks/log_prob.py takes 266 operations a point for 182.
+    log_sum = lax.optimization_barrier(_log_sum(ratio, one, factor))
     log = log_sum if lift is None else log_sum - lift
     b_log = b * log
     z, w = k * log, (0.5 * s) * b_log
@@ -140,20 +159,54 @@ def residual(x: Array, loc: Array) -> Array:
     return jnp.clip(x - loc, -largest, largest)
 
 
+def density_alone(
+    x: Array, alpha: Array, loc: Array, inverse_scale: Array, log_constant: Array
+) -> Array:
+    """Return log p without its partials, in two thirds of the operations.
+
+    In logarithms to base 2, and with one polynomial on either side of abs(z) = 1/2:
+
+        rho = b L/2 (1 + z Phi(z)) = (M + b (e^w - 1))/(2 k).
+    """
+    dtype = x.dtype
+    alpha = jnp.minimum(alpha, alpha_bound(dtype))
+    s = jnp.where(alpha < 2, -1, 1).astype(dtype)
+    b = jnp.maximum(s * (alpha - 2), gap_floor(dtype))
+    k = 0.5 * alpha
+    # of halves, whose difference does not overflow
+    size = jnp.abs((0.5 * x - 0.5 * loc) * (2 * inverse_scale))
+    size = jnp.minimum(size, jnp.finfo(dtype).max)
+    exponent, t = _log_parts(size, jnp.ones_like(b), 1 / b)
+    log = exponent + (2 / math.log(2)) * (t + t * atanh_excess(t))
+    z = (math.log(2) * k) * log
+    near = jnp.abs(z) < 0.5
+    power, rest = _exp2_parts((0.25 * s * b) * log)
+    t = jnp.where(near, z, math.log(2) * rest)
+    bent = t * exp_excess(t)
+    root = (1 + (t + t * bent)) * power
+    # in an order in which nothing overflows before rho does
+    inverse_k = 1 / jnp.where(k == 0, 1, k)
+    reach = (size * root) * inverse_k
+    inner = (0.5 * math.log(2) * b) * log * (1 + bent)
+    outer = (0.5 * k) * (reach * reach + (b * inverse_k * inverse_k) * (root * root - 1))
+    return -jnp.where(near, inner, outer) - log_constant
+
+
 def fuse(
-    one_pass: Callable[..., tuple[Array, ...]], written_out: Callable[..., tuple[Array, ...]]
+    alone: Callable[..., Array],
+    one_pass: Callable[..., tuple[Array, ...]],
+    written_out: Callable[..., tuple[Array, ...]],
 ) -> Callable[[Array, Array, Array, Array], Array]:
     """Return log p as a function of (x, alpha, loc, scale), evaluated together with its partials.
 
-    Both functions take (x, alpha, loc, scale) and yield log p with its partials in x, alpha and
-    scale. With ``hold``, ``one_pass`` computes the logarithm once and keeps it for all that is made
-    of it. First derivatives are those of ``one_pass``; second derivatives are those of
-    ``written_out``, which loses nothing to cancellation and leaves -log(scale) out.
+    All take (x, alpha, loc, scale). ``alone`` yields log p, the others log p with its
+    partials in x, alpha and scale. First derivatives are those of ``one_pass``; second derivatives
+    are those of ``written_out``, which loses nothing to cancellation and leaves -log(scale) out.
     """
 
     @jax.custom_jvp
     def gradient(x: Array, alpha: Array, loc: Array, scale: Array) -> tuple[Array, ...]:
-        return one_pass(x, alpha, loc, scale, hold=True)
+        return one_pass(x, alpha, loc, scale)
 
     @gradient.defjvp
     def _gradient_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
@@ -166,7 +219,7 @@ def fuse(
 
     @jax.custom_jvp
     def log_p(x: Array, alpha: Array, loc: Array, scale: Array) -> Array:
-        return one_pass(x, alpha, loc, scale, hold=False)[0]
+        return alone(x, alpha, loc, scale)
 
     def log_p_jvp(primals: Any, tangents: Any) -> tuple[Array, Any]:
         value, d_x, d_alpha, d_scale = gradient(*primals)
@@ -189,14 +242,22 @@ def fuse(
     return log_p
 
 
-def _one_pass(x: Array, alpha: Array, loc: Array, scale: Array, hold: bool) -> tuple[Array, ...]:
+def _alone(x: Array, alpha: Array, loc: Array, scale: Array) -> Array:
+    # finished before the pass over x, as below
+    inverse, log_constant = lax.optimization_barrier(
+        (1 / scale, jnp.log(scale) + TABLE.value_and_slope(alpha)[0])
+    )
+    return density_alone(x, alpha, loc, inverse, log_constant)
+
+
+def _one_pass(x: Array, alpha: Array, loc: Array, scale: Array) -> tuple[Array, ...]:
     log_z, slope = TABLE.value_and_slope(alpha)
     # Finished before the pass over x. Without it the gradient of benchmarks/log_prob.py takes 48
     # bytes a point for 40, and 108 for 60 where there is one alpha per point.
     inverse, log_constant, slope = lax.optimization_barrier(
         (1 / scale, jnp.log(scale) + log_z, slope)
     )
-    partials = derivatives(residual(x, loc) * inverse, alpha, hold)
+    partials = derivatives(residual(x, loc) * inverse, alpha)
     return (
         -partials.rho - log_constant,
         -partials.slope * inverse,
@@ -211,7 +272,7 @@ def _written_out(x: Array, alpha: Array, loc: Array, scale: Array) -> tuple[Arra
     return -rho - log_z, -psi, -by_alpha - slope, -by_scale
 
 
-_log_density = fuse(_one_pass, _written_out)
+_log_density = fuse(_alone, _one_pass, _written_out)
 
 
 @jax.jit

@@ -16,11 +16,21 @@ from jax.typing import ArrayLike
 
 from robust_dist._numerics import log_normalizer, loss, orthogonal_scale
 from robust_dist._numerics.formats import promote_inexact
-from robust_dist._numerics.log_density import derivatives, fuse, residual
+from robust_dist._numerics.log_density import density_alone, derivatives, fuse, residual
 from robust_dist._numerics.log_normalizer import log_normalizer_and_slope
 
 
-def _one_pass(x: Array, alpha: Array, loc: Array, sigma: Array, hold: bool) -> tuple[Array, ...]:
+def _alone(x: Array, alpha: Array, loc: Array, sigma: Array) -> Array:
+    log_z, _ = log_normalizer.TABLE.value_and_slope(alpha)
+    h, _ = orthogonal_scale.TABLE.value_and_slope(alpha)
+    # finished before the pass over x, as below
+    inverse_scale, log_constant = lax.optimization_barrier(
+        (jnp.exp(h) / sigma, jnp.log(sigma) - h + log_z)
+    )
+    return density_alone(x, alpha, loc, inverse_scale, log_constant)
+
+
+def _one_pass(x: Array, alpha: Array, loc: Array, sigma: Array) -> tuple[Array, ...]:
     log_z, z_slope, lift = log_normalizer.TABLE.value_and_regular_slope(alpha)
     h, h_slope, _ = orthogonal_scale.TABLE.value_and_regular_slope(alpha)
     inverse = 1 / sigma
@@ -29,7 +39,7 @@ def _one_pass(x: Array, alpha: Array, loc: Array, sigma: Array, hold: bool) -> t
     inverse, inverse_scale, log_constant, z_slope, h_slope, lift = lax.optimization_barrier(
         (inverse, jnp.exp(h) * inverse, jnp.log(sigma) - h + log_z, z_slope, h_slope, lift)
     )
-    partials = derivatives(residual(x, loc) * inverse_scale, alpha, hold, lift)
+    partials = derivatives(residual(x, loc) * inverse_scale, alpha, lift)
     excess = partials.moment - 1
     # where the loss is about to overflow, its derivatives may have done so, with either sign
     safe = partials.rho < 1e-4 * jnp.finfo(x.dtype).max
@@ -61,7 +71,7 @@ def _written_out(x: Array, alpha: Array, loc: Array, sigma: Array) -> tuple[Arra
     )
 
 
-_log_density = fuse(_one_pass, _written_out)
+_log_density = fuse(_alone, _one_pass, _written_out)
 
 
 @jax.jit

@@ -5,6 +5,7 @@ mistyped option answer at once.
 """
 
 import contextlib
+import gc
 import io
 import os
 import threading
@@ -18,6 +19,9 @@ from robust_dist.cli._streams import complain, open_streams, show
 __all__ = ["main"]
 
 _TRACEBACK = "ROBUST_DIST_TRACEBACK"
+# new objects between two searches for garbage: libraries make millions that all stay, and to go
+# through them at every 700th is a twentieth of the time of a command
+_GARBAGE = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The arguments; by default those of the process, which then ends itself when it is signalled.
     """
     open_streams()
+    if argv is None:
+        gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), _signals(argv):
         status, complaint = _run(argv)

@@ -1,7 +1,7 @@
 """``robust-dist compare``."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> None:
     """Compare, write and print."""
     check_memory()
-    data, formula = find_data(options)
-    likelihoods = list(dict.fromkeys(options.likelihood or COMPARED))
-    posteriors = {name: f"posterior-{name}.nc" for name in likelihoods}
-    names = ["comparison.png", "report.html", *posteriors.values()]
+    data, formulas = find_data(options)
+    default = COMPARED if len(formulas) == 1 else COMPARED[:1]
+    likelihoods = list(dict.fromkeys(options.likelihood or default))
+    names = ["comparison.png", "report.html", *_posteriors(formulas, likelihoods)]
     output = find_output(options.out, f"compare-{Path(options.data).stem}", options.force, names)
     say = teller(options.quiet)
     say("loading JAX, NumPyro and ArviZ")
@@ -44,11 +44,13 @@ def run(options: argparse.Namespace) -> None:
     from robust_dist.regression import compare
 
     keep_programs(options)
+    texts = [all_formulas(options, formula) for formula in formulas]
     with problems_later(), guesses_told(data, options):
         comparison = compare(
-            all_formulas(options, formula),
+            # the defaults of one formula are more than those of several
+            texts if len(texts) > 1 else texts[0],
             data,
-            likelihoods,
+            options.likelihood or None,
             method=options.method,
             refits=options.refits,
             exact=options.exact,
@@ -56,6 +58,9 @@ def run(options: argparse.Namespace) -> None:
             **sampling_arguments(options),
             **row_arguments(options),
         )
+    if len(formulas) == 1:
+        likelihoods = list(comparison.fits)
+    posteriors = dict(zip(comparison.fits, _posteriors(formulas, likelihoods), strict=True))
     with written(output, options.json) as results:
         for name, dt in comparison.fits.items():
             add_origin(dt, data, options)
@@ -69,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         results.files["report.html"] = comparison_report(comparison, picture, problems).encode()
         results.document = {
             "data": options.data,
-            "formula": formula,
+            "formula": formulas[0] if len(formulas) == 1 else formulas,
             **comparison_document(comparison),
             "notes": [*reading_notes(data, options), *comparison.notes],
             "warnings": problems,
@@ -78,7 +83,19 @@ def run(options: argparse.Namespace) -> None:
         }
         if not options.json:
             rows = next(iter(comparison.fits.values()))["observed_data"].sizes["row"]
-            print(f"\n{printable(formula)}   ({rows} rows)\n\n{comparison}")
+            print(f"\n{printable('; '.join(formulas))}   ({rows} rows)\n\n{comparison}")
+            if len(formulas) > 1:
+                print(
+                    "\n"
+                    + "\n".join(f"{posteriors[name]}: {printable(name)}" for name in posteriors)
+                )
+
+
+def _posteriors(formulas: Sequence[str], likelihoods: Sequence[str]) -> list[str]:
+    """Return the names of the posteriors' files: by likelihood, or numbered if formulas differ."""
+    if len(formulas) == 1:
+        return [f"posterior-{name}.nc" for name in likelihoods]
+    return [f"posterior-{n + 1}.nc" for n in range(len(formulas) * len(likelihoods))]
 
 
 def _problems(problems: Mapping[str, list[str]]) -> list[str]:
@@ -96,10 +113,7 @@ def _problems(problems: Mapping[str, list[str]]) -> list[str]:
 def comparison_document(comparison: "Comparison") -> dict[str, Any]:
     """Return what was found, for machines."""
     coefficients = {
-        name: {
-            likelihood: {key: row[likelihood, key] for key in ("mean", "sd")}
-            for likelihood in comparison.fits
-        }
+        name: {model: {key: row[model, key] for key in ("mean", "sd")} for model in comparison.fits}
         for name, row in comparison.coefficients.iterrows()
     }
     return {

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from robust_dist.regression import Comparison
     from robust_dist.regression.priors import Priors
 
-OUTPUTS = ("posterior.nc", "alpha.png", "fit.png", "report.html")
+OUTPUTS = ("posterior.nc", "rows.csv", "alpha.png", "fit.png", "report.html")
 # more effects of single groups than this are left to the file
 _EFFECTS = 20
 
@@ -42,7 +42,7 @@ _EFFECTS = 20
 def run(options: argparse.Namespace) -> None:
     """Fit, write and print."""
     check_memory()
-    data, formula = find_data(options)
+    data, (formula,) = find_data(options)
     if options.compare and options.method == "map":
         raise InputError("--compare needs draws, and the mode is one; give another --method")
     output = find_output(options.out, Path(options.data).stem, options.force, OUTPUTS)
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
             table = diagnostics.outliers(dt)
             problems = diagnostics.problems(dt)
             warn(problems)
+            results.files["rows.csv"] = diagnostics.row_table(dt).to_csv().encode()
             _draw(dt, results, table, comparison, problems, priors)
             if options.json:
                 results.document = _document(dt, table, comparison, problems, priors)
@@ -149,11 +150,23 @@ def _print(
     table = diagnostics.summary(dt)
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []
-    print(diagnostics.format_summary(table.drop(index=hidden)))
+    # single weights of a curve say nothing to anybody
+    weights = [name for name in table.index if ")_weights[" in name]
+    print(diagnostics.format_summary(table.drop(index=[*hidden, *weights])))
     if hidden:
         print(f"and the effects of single groups, {len(hidden)} of them, in posterior.nc")
+    if weights:
+        print(f"and the {len(weights)} weights of curves, in posterior.nc")
     if "sample_stats" in dt.children:
         print(f"\ndivergences: {diagnostics.divergences(dt)}")
+    other = diagnostics.format_explanations(dt)
+    if other:
+        print(f"\nThe data have more than one explanation (mean ± sd):\n\n{other}")
+    else:
+        moved = diagnostics.leverage_in_words(dt)
+        if moved:
+            print(f"\n{moved}")
+    print(f"\n{diagnostics.r2_in_words(dt)}")
     print(f"\n{diagnostics.read_tails(dt)}")
     print(f"\n{diagnostics.name_outliers(outliers)}")
     if comparison is not None:
@@ -189,6 +202,8 @@ def _document(
     """Return what was found, for machines."""
     from robust_dist import diagnostics
     from robust_dist.cli._compare import comparison_document
+    from robust_dist.diagnostics.explanations import explanations_document
+    from robust_dist.diagnostics.r2 import r2_summary
     from robust_dist.diagnostics.tails import tails_in_words
 
     far = outliers[outliers["outlier"]]
@@ -201,6 +216,7 @@ def _document(
         "method": dt.attrs["method"],
         "rows": dt["observed_data"].sizes["row"],
         "dropped": dt.attrs.get("dropped", 0),
+        "resolution": dt.attrs.get("resolution"),
         "notes": json.loads(dt.attrs.get("notes", "[]")),
         "chains": sizes["chain"],
         "draws": sizes["draw"],
@@ -209,6 +225,8 @@ def _document(
         "priors": priors.in_words(),
         "summary": diagnostics.summary(dt).to_dict(orient="index"),
         "divergences": diagnostics.divergences(dt),
+        "explanations": explanations_document(dt),
+        "r2": r2_summary(dt).rename_axis("kind").reset_index().to_dict(orient="records")[0],
         "tails": tails.to_dict(orient="index"),
         "tails_in_words": tails_in_words(dt, tails),
         "outliers": [

@@ -6,5 +6,5 @@ from runpy import run_path
 # a file that imports nothing, run by itself: to import robust_dist.regression takes a second
 _FILE = files("robust_dist").joinpath("regression", "likelihoods", "_names.py")
 LIKELIHOODS: tuple[str, ...] = run_path(str(_FILE))["NAMES"]
-COMPARED = LIKELIHOODS[:3]
+COMPARED = LIKELIHOODS[:4]
 """unless others are asked for"""

@@ -1,19 +1,24 @@
 """The options of every command."""
 
 import argparse
+import math
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from robust_dist._errors import InputError
-from robust_dist.cli import _compare, _datasets, _fit, _plot
+from robust_dist._errors import NEGATIVE_ALPHA, InputError
+from robust_dist.cli import _compare, _datasets, _fit, _plot, _predict
 from robust_dist.cli._likelihoods import LIKELIHOODS
 from robust_dist.cli._read_numbers import read_number, read_whole
 from robust_dist.datasets import DATASETS
 
 METHODS = ("nuts", "svi", "laplace", "map")
 SAMPLERS = ("auto", "nutpie", "numpyro")
+LEVERAGE = ("report", "downweight")
+KINDS = ("mean", "response", "linear")
+GROUPS = ("fitted", "population", "new")
+UNSEEN = ("mixed", "draw", "refuse")
 _METHOD = "(default nuts; svi for very many rows)"
 
 _FIT = """examples:
@@ -33,9 +38,19 @@ alpha, sigma, or beta for all slopes.
 _COMPARE = """examples:
   robust-dist compare stackloss
   robust-dist compare my.csv --formula "y ~ x" --likelihood {0} --likelihood {3}
+  robust-dist compare my.csv --formula "y ~ x" --formula "y ~ x + z"
 """.format(*LIKELIHOODS)
+_PREDICT = """examples:
+  robust-dist predict results new.csv
+  robust-dist predict results/posterior.nc new.csv --kind response --prob 0.9 --out new-90.csv
+  robust-dist predict results new.csv --groups population
+
+mean is the mean of the response, for symmetric noise its centre; response are new observations,
+noise included; linear is the linear predictor, without the offset. The file of new rows needs the
+columns that predict, and not the response.
+"""
 _PLOT = """examples:
-  robust-dist plot results/posterior.nc
+  robust-dist plot results
   robust-dist plot results/posterior.nc --kind fit --predictor x1 --out x1.svg
 """
 
@@ -104,18 +119,19 @@ def make_parser() -> argparse.ArgumentParser:
     compare = add(
         "compare",
         _compare.run,
-        "compare likelihoods on the same data by leave-one-out cross-validation",
-        "Fit each likelihood, compare how well they predict rows left out, and write\n"
+        "compare likelihoods or formulas by leave-one-out cross-validation",
+        "Fit each likelihood, or formula, compare how well they predict rows left out, and write\n"
         "comparison.png, report.html and each posterior.",
         _COMPARE,
     )
-    model = _add_model(compare)
+    model = _add_model(compare, several=True)
     model.add_argument(
         "--likelihood",
         action="append",
         choices=LIKELIHOODS,
         metavar="L",
-        help=f"two or more of {', '.join(LIKELIHOODS)} (default: the first three)",
+        help=f"some of {', '.join(LIKELIHOODS)}, each fitted by each formula (default: the first "
+        "four; the first alone, if there are several formulas)",
     )
     model.add_argument(
         "--refits",
@@ -133,13 +149,69 @@ def make_parser() -> argparse.ArgumentParser:
     sampling.add_argument("--method", choices=METHODS[:-1], default="nuts", help=_METHOD)
     _add_output(compare)
 
+    predict = add(
+        "predict",
+        _predict.run,
+        "predict new rows from a fit",
+        "Predict new rows from a fit that was written before, and write a line for each with its\n"
+        "mean, median and interval.",
+        _PREDICT,
+    )
+    predict.add_argument(
+        "posterior", metavar="POSTERIOR", help="a posterior.nc that fit wrote, or its folder"
+    )
+    _add_data(predict)
+    predict.add_argument(
+        "--kind", choices=KINDS, default=KINDS[0], help="what to predict (default %(default)s)"
+    )
+    predict.add_argument(
+        "--prob",
+        type=_probability,
+        default=0.95,
+        metavar="P",
+        help="the probability of the interval (default 0.95)",
+    )
+    predict.add_argument(
+        "--groups",
+        choices=GROUPS,
+        default=GROUPS[0],
+        help="the effects of groups: as fitted, none (population), or those of levels yet to come "
+        "(default %(default)s)",
+    )
+    predict.add_argument(
+        "--unseen",
+        choices=UNSEEN,
+        default=UNSEEN[0],
+        help="effects of levels that the fit has not seen: draw or refuse them, or draw them if "
+        "some other row has a level of the fit (default %(default)s)",
+    )
+    predict.add_argument("--offset", metavar="COL", help="if the fit was given one as an array")
+    predict.add_argument(
+        "--measurement-error", metavar="COL", help="if the fit was given them as an array"
+    )
+    predict.add_argument(
+        "--drop-missing", action="store_true", help="leave rows with missing values out"
+    )
+    predict.add_argument("--seed", type=_seed, default=0, help="(default 0)")
+    predict.add_argument(
+        "--out", metavar="FILE", type=_path, help=".csv (default: predictions.csv)"
+    )
+    predict.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    predict.add_argument("--json", action="store_true", help="print one JSON document instead")
+    predict.add_argument("--quiet", action="store_true", help="do not say which stage runs")
+
     plot = add("plot", _plot.run, "draw a picture of a fit", "Draw a picture of a fit.", _PLOT)
-    plot.add_argument("posterior", metavar="POSTERIOR", help="a posterior.nc that fit wrote")
+    plot.add_argument(
+        "posterior", metavar="POSTERIOR", help="a posterior.nc that fit wrote, or its folder"
+    )
     plot.add_argument(
         "--kind", choices=_plot.KINDS, default="fit", help="what to draw (default %(default)s)"
     )
     plot.add_argument(
-        "--predictor", metavar="X", help="the predictor whose partial residuals --kind fit draws"
+        "--predictor",
+        metavar="X",
+        help="the column that --kind predictions goes along, or the column or coefficient whose "
+        "partial residuals --kind fit draws",
     )
     plot.add_argument(
         "--out", metavar="FILE", type=_path, help=".png, .svg or .pdf (default: KIND.png)"
@@ -151,8 +223,8 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
-    """Add what says which model to fit to which data, and return the group for more of it."""
+def _add_data(parser: _Parser) -> None:
+    """Add what says which data to read, and how."""
     parser.add_argument(
         "data",
         metavar="DATA",
@@ -163,11 +235,18 @@ def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
     command.add_argument("--sep", metavar="CHAR", help="what separates columns, such as ';' or tab")
     command.add_argument("--decimal", metavar="MARK", help="the decimal mark, . or ,")
     command.add_argument("--encoding", metavar="NAME", help="such as utf-8 or cp1252")
+
+
+def _add_model(parser: _Parser, several: bool = False) -> argparse._ArgumentGroup:
+    """Add what says which model to fit to which data, and return the group for more of it."""
+    _add_data(parser)
     command = parser.add_argument_group("model")
     command.add_argument(
         "--formula",
         metavar="F",
-        help="such as 'y ~ x1 + x2'; shipped data have a default (robust-dist datasets)",
+        action="append" if several else "store",
+        help="such as 'y ~ x1 + x2'; shipped data have a default (robust-dist datasets)"
+        + ("; may be given several times" if several else ""),
     )
     command.add_argument(
         "--alpha-formula", metavar="F", help="such as '~ x', if alpha differs from row to row"
@@ -179,6 +258,19 @@ def _add_model(parser: _Parser) -> argparse._ArgumentGroup:
     command.add_argument("--offset", metavar="COL", help="is added to the fit as it is")
     command.add_argument(
         "--measurement-error", metavar="COL", help="known errors, which multiply the rows' scales"
+    )
+    command.add_argument(
+        "--leverage",
+        choices=LEVERAGE,
+        default=LEVERAGE[0],
+        help="what becomes of rows far out in the predictors: say what the fit is with less weight "
+        "for them, or give them less weight (default report)",
+    )
+    command.add_argument(
+        "--resolution",
+        type=_step,
+        metavar="R",
+        help="the step to which the response was rounded, such as 1 for whole numbers",
     )
     command.add_argument(
         "--drop-missing", action="store_true", help="leave rows with missing values out"
@@ -259,7 +351,16 @@ def _alpha(text: str) -> float:
     """Return a shape, a number of at least 0."""
     value = read_number(text)
     if not value >= 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
+        mend = f"; {NEGATIVE_ALPHA}" if value < 0 else ""
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more{mend}")
+    return value
+
+
+def _step(text: str) -> float:
+    """Return a positive number."""
+    value = read_number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
     return value
 
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from xarray import DataTree
 
-KINDS = ("fit", "alpha", "weights", "tails")
+KINDS = ("fit", "alpha", "weights", "tails", "predictions")
+# along a predictor
+_ALONG = ("fit", "predictions")
+# the draws among what fit writes
+POSTERIOR = "posterior.nc"
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -27,8 +31,12 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"cannot draw '{out}'; its name should end in {', '.join(_SUFFIXES)}")
     if os.path.lexists(out) and not options.force:
         raise InputError(f"'{out}' exists; choose another --out, or replace it with --force")
-    if options.predictor is not None and options.kind != "fit":
-        raise InputError(f"--predictor goes with --kind fit, not with --kind {options.kind}")
+    if options.predictor is not None and options.kind not in _ALONG:
+        raise InputError(
+            f"--predictor goes with --kind {' or '.join(_ALONG)}, not with --kind {options.kind}"
+        )
+    if options.predictor is None and options.kind == "predictions":
+        raise InputError("--kind predictions needs a column to go along, by --predictor X")
     dt = read_posterior(options.posterior)
     from matplotlib.figure import Figure
 
@@ -41,13 +49,19 @@ def run(options: argparse.Namespace) -> None:
 
 
 def read_posterior(path: str) -> "DataTree":
-    """Return the DataTree of a file.
+    """Return the DataTree of a file, or of a folder that ``fit`` wrote.
 
     Raises
     ------
     InputError
         If the file holds no fit.
     """
+    if os.path.isdir(path):
+        folder, path = path, os.path.join(path, POSTERIOR)
+        if not os.path.isfile(path):
+            raise InputError(
+                f"the folder '{folder}' holds no {POSTERIOR}, which robust-dist fit writes"
+            )
     if not os.path.isfile(path):
         raise InputError(f"no file '{path}'")
     import xarray
@@ -68,5 +82,7 @@ def _draw(dt: "DataTree", ax: "Axes", kind: str, predictor: str | None) -> None:
 
     if kind == "fit":
         plots.plot_fit(dt, ax, predictor=predictor)
+    elif kind == "predictions":
+        plots.plot_predictions(dt, predictor, ax=ax)
     else:
         getattr(plots, f"plot_{kind}")(dt, ax)

@@ -17,14 +17,18 @@ from xarray import DataTree
 from robust_dist import diagnostics, plots
 from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable, printable_lines
+from robust_dist.diagnostics.explanations import explanation_texts
 from robust_dist.diagnostics.sampling import summary_texts
 from robust_dist.diagnostics.tails import tails_in_words
 from robust_dist.plots.alpha import drawn_shape
+from robust_dist.plots.fit import drawn_predictors
 from robust_dist.regression import Comparison
+from robust_dist.regression.comparison import coefficient_texts, comparison_texts
 
 # of very many predictors the first stand for all
 _PARTIAL = 8
 _OUTLIERS = 20
+_PROBABILITY = "probability is that of being an outlier, which follows the background; "
 _DPI = 150
 
 _STYLE = """
@@ -32,11 +36,29 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #8886; }
-.wide { overflow-x: auto; }
+.wide {
+  overflow-x: auto;
+  /* A shadow where there is more: the covers of the shadows move with the table. */
+  background:
+    linear-gradient(to right, Canvas 40%, transparent) left / 2rem 100% local,
+    linear-gradient(to left, Canvas 40%, transparent) right / 2rem 100% local,
+    linear-gradient(to right, #8888, transparent) left / .8rem 100%,
+    linear-gradient(to left, #8888, transparent) right / .8rem 100%;
+  background-repeat: no-repeat;
+}
+.wide::-webkit-scrollbar { height: .4rem; }
+.wide::-webkit-scrollbar-thumb { background: #8888; border-radius: .2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8884; }
 thead th { border-bottom: 2px solid #8888; }
-tbody th { text-align: left; }
+tbody th { text-align: left; position: sticky; left: 0; background: Canvas; }
+tbody th { white-space: normal; overflow-wrap: break-word; max-width: min(20rem, 40vw); }
+@media (max-width: 40rem) {
+  body { padding: .6rem; }
+  table { font-size: .75rem; }
+  th, td { padding: .25rem .2rem; }
+  thead th { white-space: normal; }
+}
 figure { margin: 1rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 .grid { column-gap: 1rem; }
@@ -81,14 +103,15 @@ def fit_pictures(dt: DataTree) -> dict[str, Picture]:
         figure = _figure()
         plot(dt, figure.add_subplot())
         pictures[name] = _picture(figure, caption)
-    slopes = [
-        str(name) for name in dt["posterior"].dataset["coefficient"].values if name != "Intercept"
-    ]
-    if len(slopes) > 1:
-        for name in slopes[:_PARTIAL]:
+    predictors = drawn_predictors(dt)
+    if len(predictors) > 1:
+        for name in predictors[:_PARTIAL]:
             figure = _figure()
-            plots.plot_fit(dt, figure.add_subplot(), predictor=name)
-            pictures[f"partial {name}"] = _picture(figure, f"Partial residuals of {name}.")
+            # their colours are those of the picture above
+            plots.plot_fit(dt, figure.add_subplot(), predictor=name, colorbar=False)
+            pictures[f"partial {name}"] = _picture(
+                figure, f"Partial residuals of {name}, coloured as in the picture above."
+            )
     return pictures
 
 
@@ -129,7 +152,9 @@ def fit_report(
             "Posterior",
             _table(summary_texts(diagnostics.summary(dt))),
             _divergences(dt),
+            _paragraph(f"{diagnostics.r2_in_words(dt)}."),
         ),
+        _explanations(dt),
         _section("Data and fit", _image(pictures["fit"])),
         _section(
             "Predictors one by one",
@@ -155,9 +180,10 @@ def fit_report(
             _table(_outlier_text(outliers)),
             _paragraph(
                 f"The {min(_OUTLIERS, len(outliers))} rows farthest off the fit, of "
-                f"{len(outliers)}. The residual is in robust sd; the weight runs from 0 (ignored) "
-                "to 1 (counted in full); pit is the probability of a smaller response; a row of "
-                "Pareto-k above 0.7 is one without which the posterior may lie elsewhere."
+                f"{len(outliers)}; rows.csv has all of them. The residual is in robust sd; "
+                f"{_PROBABILITY if 'probability' in outliers else ''}the weight runs from 0 "
+                "(ignored) to 1 (counted in full); pit is the probability of a smaller response; "
+                "a row of Pareto-k above 0.7 is one without which the posterior may lie elsewhere."
             ),
             _image(pictures["weights"]),
         ),
@@ -168,11 +194,29 @@ def fit_report(
     return _page(heading, sections)
 
 
+def _explanations(dt: DataTree) -> str:
+    """Return what fits that trust rows less say, beside what the fit says."""
+    texts = explanation_texts(dt)
+    if len(texts.columns) < 2:
+        return ""
+    return _section(
+        "Other explanations",
+        _paragraph(diagnostics.leverage_in_words(dt)),
+        _table(texts),
+        _paragraph(
+            "Mean ± sd of each coefficient under the fit and under others: downweighted, with less "
+            "weight for rows far out in the predictors; contaminated, by a law that expects some "
+            "rows to be from elsewhere. Where a warning says so, they differ by more than they are "
+            "wide."
+        ),
+    )
+
+
 def comparison_picture(comparison: Comparison) -> Picture:
     """Return the picture of a comparison."""
     figure = _figure()
     plots.plot_comparison(comparison, figure.add_subplot())
-    return _picture(figure, "How much worse each likelihood predicts than the best.")
+    return _picture(figure, "How much worse each model predicts than the best.")
 
 
 def comparison_report(comparison: Comparison, picture: Picture, problems: Sequence[str]) -> str:
@@ -180,7 +224,8 @@ def comparison_report(comparison: Comparison, picture: Picture, problems: Sequen
     first = next(iter(comparison.fits.values()))
     rows = first["observed_data"].sizes["row"]
     sections = [_warnings(problems), _notes(first), _compared(comparison, picture), _run(first)]
-    return _page(f"{first.attrs['formula']}   ({rows} rows)", sections)
+    formulas = dict.fromkeys(dt.attrs["formula"] for dt in comparison.fits.values())
+    return _page(f"{'; '.join(formulas)}   ({rows} rows)", sections)
 
 
 def _figure() -> Figure:
@@ -254,7 +299,12 @@ def _image(picture: Picture) -> str:
 
 def _table(table: pd.DataFrame) -> str:
     """Return a table of texts, which scrolls by itself where the screen is narrow."""
-    return f'<div class="wide">{table.rename_axis(None).to_html(border=0, na_rep="")}</div>'
+    return _wide(table.rename_axis(None).to_html(border=0, na_rep=""))
+
+
+def _wide(table: str) -> str:
+    """Return a table in a box that scrolls, also by the keys of a keyboard."""
+    return f'<div class="wide" tabindex="0">{table}</div>'
 
 
 def _share(value: float) -> str:
@@ -268,14 +318,15 @@ def _outlier_text(outliers: pd.DataFrame) -> pd.DataFrame:
     formats: dict[str, Callable[[float], str]] = {
         "observed": "{:.5g}".format,
         "residual": lambda value: decimal(value, 1, "+"),
+        "probability": "{:.2g}".format,
         "weight": "{:.2g}".format,
         "pit": "{:.3g}".format,
         "leverage": "{:.2g}".format,
         "pareto_k": "{:.2f}".format,
     }
     text = pd.DataFrame(index=top.index.map(printable))
-    for name, form in formats.items():
-        text[name] = ["" if np.isnan(value) else form(value) for value in top[name]]
+    for name in top.columns:
+        text[name] = ["" if np.isnan(value) else formats[name](value) for value in top[name]]
     return text.rename(columns={"pareto_k": "Pareto-k"})
 
 
@@ -287,19 +338,17 @@ def _divergences(dt: DataTree) -> str:
 
 def _compared(comparison: Comparison, picture: Picture | None = None) -> str:
     """Return the section of a comparison."""
-    table = comparison.table[["elpd", "se", "elpd_diff", "dse", "weight"]]
-    coefficients = comparison.coefficients.rename(index=printable)
     said = _noted(next(iter(comparison.fits.values())))
     return _section(
-        "Likelihoods compared",
+        "Models compared",
         _paragraph(comparison.verdict),
         _image(picture or comparison_picture(comparison)),
-        _table(table.map(lambda value: decimal(value, 2))),
+        _table(comparison_texts(comparison)),
         _paragraph(
             "elpd is the expected log density of new rows, by leave-one-out cross-validation; dse "
             "the standard error of its difference from the best; weight that of stacking."
         ),
-        _table(coefficients.map(lambda value: f"{value:.4g}")),
+        _table(coefficient_texts(comparison)),
         *(_paragraph(note) for note in comparison.notes if note not in said),
     )
 
@@ -316,6 +365,7 @@ def _run(dt: DataTree, *facts: tuple[str, object]) -> str:
             for name, value in ((str(key), value) for key, value in dt.attrs.items())
             if name == "formulas" or name.endswith("_column")
         },
+        **{name: dt.attrs[name] for name in ("resolution",) if name in dt.attrs},
         "method": dt.attrs["method"],
         "chains": sizes["chain"],
         "draws per chain": sizes["draw"],
@@ -328,4 +378,4 @@ def _run(dt: DataTree, *facts: tuple[str, object]) -> str:
         f"<tr><th>{_escaped(name)}</th><td>{_escaped(str(value))}</td></tr>"
         for name, value in rows.items()
     )
-    return _section("Run", f'<div class="wide"><table><tbody>{lines}</tbody></table></div>')
+    return _section("Run", _wide(f"<table><tbody>{lines}</tbody></table>"))

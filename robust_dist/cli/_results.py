@@ -48,14 +48,14 @@ def _finish(output: Output, results: Results, as_json: bool) -> None:
     """Write the files and print where they are."""
     paths, wrong = output.write(results.files)
     if as_json:
-        _print_json({**results.document, "files": list(map(str, paths))})
+        print_json({**results.document, "files": list(map(str, paths))})
     elif paths:
         print(f"\nwritten to {paths[0].parent}: {', '.join(results.files)}")
     if wrong:
         raise InputError(wrong)
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Mapping[str, Any]) -> None:
     """Print a JSON document; what is no number is null."""
     print(json.dumps(_plain(document), indent=2, allow_nan=False))
 

@@ -22,28 +22,37 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 
-def find_data(options: argparse.Namespace) -> "tuple[pd.DataFrame, str]":
-    """Return the data and the formula to fit."""
-    name, formula = options.data, options.formula
+def find_data(options: argparse.Namespace) -> "tuple[pd.DataFrame, list[str]]":
+    """Return the data and the formulas to fit, one if the command takes one only."""
+    name, given = options.data, options.formula
+    formulas = [given] if isinstance(given, str) else list(dict.fromkeys(given or ()))
+    data = read_data(options)
+    if not formulas and name in DATASETS:
+        formulas = [DATASETS[name].formula]
+    if not formulas:
+        columns = ", ".join(map(str, data.columns))
+        raise InputError(
+            f"no formula for '{name}'; give one by --formula 'y ~ x' with its columns: {columns}"
+        )
+    return data, formulas
+
+
+def read_data(options: argparse.Namespace) -> "pd.DataFrame":
+    """Return the data of a file, or those that ship with the package."""
+    name = options.data
     given = {"sep": options.sep, "decimal": options.decimal, "encoding": options.encoding}
     if name in DATASETS:
         for option, value in given.items():
             if value is not None:
                 raise InputError(f"--{option} is for files; leave it out for '{name}'")
-        return load(name), formula or DATASETS[name].formula
+        return load(name)
     if name != STDIN and not os.path.exists(name):
         known = ", ".join(DATASETS)
         raise InputError(
             f"no file and no shipped data set '{name}'"
             f"{nearest(name, DATASETS) or ';'} shipped are: {known}"
         )
-    data = read_csv(name, **given)
-    if formula is None:
-        columns = ", ".join(map(str, data.columns))
-        raise InputError(
-            f"no formula for '{name}'; give one by --formula 'y ~ x' with its columns: {columns}"
-        )
-    return data, formula
+    return read_csv(name, **given)
 
 
 def reading_notes(data: "pd.DataFrame", options: argparse.Namespace) -> list[str]:
@@ -90,12 +99,14 @@ def all_formulas(options: argparse.Namespace, formula: str) -> str | dict[str, s
 
 
 def row_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of ``Regression`` that name columns, and what to do with gaps."""
+    """Return the arguments of ``Regression`` about rows: columns, rounding, gaps."""
     return {
         "weights": options.weights,
         "offset": options.offset,
         "measurement_error": options.measurement_error,
+        "resolution": options.resolution,
         "drop_missing": options.drop_missing,
+        "leverage": options.leverage,
     }
 
 

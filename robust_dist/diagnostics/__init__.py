@@ -3,12 +3,21 @@
 ArviZ computes whatever ArviZ can: summaries, R-hat, leave-one-out, prior sensitivity.
 """
 
-from robust_dist.diagnostics.leverage import leverage, leverage_problems
+from robust_dist.diagnostics.explanations import (
+    explanation_problems,
+    explanations,
+    format_explanations,
+    leverage_in_words,
+    leverage_problems,
+)
+from robust_dist.diagnostics.leverage import leverage
 from robust_dist.diagnostics.misfit import loo_pit, misfit_problems
 from robust_dist.diagnostics.outliers import name_outliers, outliers
 from robust_dist.diagnostics.priors import prior_problems
 from robust_dist.diagnostics.problems import problems
+from robust_dist.diagnostics.r2 import r2, r2_in_words
 from robust_dist.diagnostics.residuals import pit_residuals, standardized_residuals
+from robust_dist.diagnostics.rows import row_table
 from robust_dist.diagnostics.sampling import (
     divergences,
     format_summary,
@@ -22,8 +31,12 @@ from robust_dist.diagnostics.weights import observation_weights
 __all__ = [
     "add_log_prior",
     "divergences",
+    "explanation_problems",
+    "explanations",
+    "format_explanations",
     "format_summary",
     "leverage",
+    "leverage_in_words",
     "leverage_problems",
     "loo_pit",
     "misfit_problems",
@@ -33,7 +46,10 @@ __all__ = [
     "pit_residuals",
     "prior_problems",
     "problems",
+    "r2",
+    "r2_in_words",
     "read_tails",
+    "row_table",
     "sampling_problems",
     "standardized_residuals",
     "summary",

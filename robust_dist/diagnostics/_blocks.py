@@ -3,22 +3,10 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from xarray import DataArray, Dataset, DataTree
+from xarray import DataArray, DataTree
 
 from robust_dist.regression.likelihoods import Parameters
 from robust_dist.regression.row_laws import parameters_in_blocks
-
-# draws x rows in all; a fit of more rows is read at evenly spaced draws
-_TOTAL = 100_000_000
-# fewer draws than this say too little, however many rows there are
-_FEWEST = 100
-
-
-def thinned(posterior: Dataset, rows: int) -> Dataset:
-    """Return as many draws of a posterior as a walk over so many rows can take."""
-    most = max(_FEWEST, _TOTAL // rows)
-    step = -(-posterior.sizes["chain"] * posterior.sizes["draw"] // most)
-    return posterior.isel(draw=slice(None, None, step)) if step > 1 else posterior
 
 
 def over_rows(

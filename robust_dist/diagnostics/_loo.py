@@ -46,12 +46,3 @@ def pareto_k(dt: DataTree) -> np.ndarray | float:
         # that some are high is what the column says
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(arviz_stats.loo(tree, pointwise=True, var_name="y").pareto_k.values)
-
-
-def pareto_k_together(dt: DataTree, rows: np.ndarray) -> float:
-    """Return the Pareto-k of leaving rows out all at once, nan if that cannot be told."""
-    density = log_likelihood(dt)
-    if density is None:
-        return np.nan
-    _, k = density.isel(row=rows).sum("row").azstats.psislw()
-    return float(k)

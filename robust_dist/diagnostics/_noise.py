@@ -5,13 +5,9 @@ of 1e6 with noise of 0.01 would leave nothing of it in single precision.
 """
 
 import numpy as np
-from scipy import stats
 from xarray import DataTree
 
 from robust_dist.regression.likelihoods import Parameters, Shape, likelihood_of
-
-# sd of the Normal law whose quartiles are -1 and 1
-_SD_OF_QUARTILE = 1 / stats.norm.ppf(0.75)
 
 
 def irls_weight(dt: DataTree, y: np.ndarray, parameters: Parameters) -> np.ndarray:
@@ -19,6 +15,13 @@ def irls_weight(dt: DataTree, y: np.ndarray, parameters: Parameters) -> np.ndarr
     likelihood = likelihood_of(dt)
     z, _, law = likelihood.reduced(y, parameters)
     return likelihood.irls_weight(z, law)
+
+
+def outlier_probability(dt: DataTree, y: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Return the probabilities of the background, of shape (samples, rows)."""
+    likelihood = likelihood_of(dt)
+    z, _, law = likelihood.reduced(y, parameters)
+    return likelihood.outlier_probability(z, law)
 
 
 def log_tails(dt: DataTree, y: np.ndarray, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
@@ -30,9 +33,7 @@ def log_tails(dt: DataTree, y: np.ndarray, parameters: Parameters) -> tuple[np.n
 
 def robust_sd(dt: DataTree, parameters: Parameters) -> np.ndarray:
     """Return the sd of the Normal law with the quartiles of the noise, as 1.4826 MAD estimates."""
-    likelihood = likelihood_of(dt)
-    _, unit, law = likelihood.reduced(np.zeros(1), parameters)
-    return unit * likelihood.quartile(law) * _SD_OF_QUARTILE
+    return likelihood_of(dt).robust_sd(parameters)
 
 
 def differs(dt: DataTree, shape: Shape) -> bool:

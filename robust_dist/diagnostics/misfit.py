@@ -19,7 +19,8 @@ def loo_pit(dt: DataTree) -> DataArray | None:
         u_i = \sum_s w_{is}\, F(y_i \mid \theta_s), \qquad w_{is} \propto 1/p(y_i \mid \theta_s),
 
     with the exact cdf of the law under each draw, and the weights of Pareto-smoothed importance
-    sampling, by ArviZ. If the model holds, u is uniform, in small samples too.
+    sampling, by ArviZ. If the model holds, u is uniform, in small samples too; of a rounded
+    response it is drawn within its cell, as in ``pit_residuals``.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """Which rows are outliers, and what that says of them."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 from xarray import DataTree
@@ -32,17 +34,21 @@ def outliers(dt: DataTree) -> pd.DataFrame:
         * ``observed``: the response;
         * ``residual``: from the fit, in robust sd (see ``standardized_residuals``); ``outlier`` is
           true beyond 3 either way;
+        * ``probability``: of a contaminated likelihood, the posterior probability that the row is
+          an outlier, one that follows the background;
         * ``weight``: how much the row counts, ``observation_weights(dt)["mean"]``;
         * ``pit``: ``pit_residuals(dt)["pit"]``;
         * ``leverage``: its hat value;
         * ``pareto_k``: of leaving it out, by ``arviz_stats.loo``; above 0.7 the posterior without
           it may lie elsewhere; nan for a fit with fewer than 400 draws of ``log_likelihood``.
     """
-    rows = row_statistics(dt, "residual", "weight", "pit", "spread")
+    rows = row_statistics(dt, "residual", "probability", "weight", "pit", "spread")
+    probability = {"probability": rows["probability"].values} if "probability" in rows else {}
     table = pd.DataFrame(
         {
             "observed": dt["observed_data"].dataset["y"].values,
             "residual": rows["residual"].values,
+            **probability,
             "weight": rows["weight"].values,
             "pit": rows["pit"].values,
             "leverage": hat_values(dt, rows["spread"]).values,
@@ -60,9 +66,14 @@ def name_outliers(table: pd.DataFrame) -> str:
     far = table[table["outlier"]]
     if far.empty:
         return f"No row lies more than {_FAR:.0f} robust sd off the fit."
-    names = [
-        f"{printable(row)} ({decimal(residual, 1, '+')} robust sd, weight {weight:.2g})"
-        for row, residual, weight in zip(far.index, far["residual"], far["weight"], strict=True)
-    ]
     count = f"{len(far)} of {len(table)} rows {'lies' if len(far) == 1 else 'lie'}"
-    return f"{count} more than {_FAR:.0f} robust sd off the fit: {listed(names, most=5)}."
+    names = listed([_name(row, values) for row, values in far.iterrows()], most=5)
+    return f"{count} more than {_FAR:.0f} robust sd off the fit: {names}."
+
+
+def _name(row: Hashable, values: pd.Series) -> str:
+    """Return the name of a row, with what is known of it."""
+    parts = [f"{decimal(values['residual'], 1, '+')} robust sd"]
+    if "probability" in values:
+        parts.append(f"an outlier with probability {values['probability']:.2g}")
+    return f"{printable(row)} ({', '.join(parts)}, weight {values['weight']:.2g})"

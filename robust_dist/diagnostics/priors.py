@@ -7,19 +7,19 @@ from xarray import DataTree
 
 from robust_dist._words.numbers import to_precision
 from robust_dist.diagnostics.row_statistics import row_statistics
+from robust_dist.optimize.frequencies import SD
 from robust_dist.regression.coordinates import least_absolute
 from robust_dist.regression.fitted import check_fit
 from robust_dist.regression.likelihoods import likelihood_of
-from robust_dist.regression.row_laws import constants
+from robust_dist.regression.row_laws import bounds_of, constants
 
 # fewer draws of a prior do not reach into its tails
 _FEWEST = 400
 # how far the estimates of the data alone are held to be off at most
 _STANDARD_ERRORS = 3.0
-# Of Normal noise: its sd over the median absolute residual, the standard error of least absolute
-# deviations over that of least squares, and sqrt(n) times that of the logarithm of the median
-# absolute residual.
-_SD, _LOCATION_ERROR, _LOG_SCALE_ERROR = 1.4826, 1.2533, 1.17
+# Of Normal noise: the standard error of least absolute deviations over that of least squares, and
+# sqrt(n) times that of the logarithm of the median absolute residual.
+_LOCATION_ERROR, _LOG_SCALE_ERROR = 1.2533, 1.17
 
 
 def prior_problems(dt: DataTree) -> list[str]:
@@ -36,10 +36,12 @@ def prior_problems(dt: DataTree) -> list[str]:
     ----------
     dt
         A fit of ``robust_dist.regression.Regression``. Nothing is said of one with fewer than 400
-        draws of the prior, as of very many rows, where priors count for little.
+        draws of the prior, as of very many rows, where priors count for little, and of censored
+        and truncated responses, which least absolute deviations would take at their word.
     """
     check_fit(dt)
-    if "prior" not in dt.children or dt["prior"].sizes["draw"] < _FEWEST:
+    few = "prior" not in dt.children or dt["prior"].sizes["draw"] < _FEWEST
+    if few or bounds_of(dt):
         return []
     prior, posterior = dt["prior"].dataset, dt["posterior"].dataset
     data = _data_alone(dt)
@@ -92,7 +94,7 @@ def _data_alone(dt: DataTree) -> _DataAlone:
     residual = np.sort(np.abs(response / unit - basis @ along))
     # least absolute deviations pass through as many points as there are coefficients
     middle = np.median(residual[min(columns, rows - 1) :]) or residual.mean()
-    scale = _SD * float(middle)
+    scale = SD * float(middle)
     error = _STANDARD_ERRORS * _LOCATION_ERROR * scale * np.linalg.norm(back, axis=1)
     factor = np.exp(_STANDARD_ERRORS * _LOG_SCALE_ERROR / np.sqrt(rows))
     estimate = back @ along

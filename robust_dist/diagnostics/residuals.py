@@ -16,7 +16,8 @@ def standardized_residuals(dt: DataTree) -> DataArray:
 
     what 1.4826 times the median absolute residual estimates: the spread of the well-behaved middle,
     whatever the tails. So the residuals of fits with different likelihoods compare; for a Normal
-    one, s is the standard deviation. (It is not the parameter ``sigma``, the orthogonal scale.)
+    one, s is the standard deviation. (It is not the parameter ``sigma``, the orthogonal scale.) The
+    residual of a censored row is that of the value nearest to its location that it may have.
 
     Parameters
     ----------
@@ -37,6 +38,11 @@ def pit_residuals(dt: DataTree) -> Dataset:
     uniform and r all but standard Normal (each row has helped to fit itself, so that both are a
     little too narrow in small samples). r comes from the smaller of the two tails on the log scale,
     so that it tells rows apart whose u rounds to 0 or 1.
+
+    Of a response that was rounded (``resolution=``) F has a step, within which u is drawn at
+    random, as ArviZ does with ties, from the same seed always: a number between those of the two
+    ends of the cell, uniform if the model holds. So it is in the interval of a censored response.
+    Of a truncated one F is the distribution function within its window.
 
     Parameters
     ----------

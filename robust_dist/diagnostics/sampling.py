@@ -5,7 +5,7 @@ import json
 import arviz_stats
 import numpy as np
 import pandas as pd
-from xarray import DataTree
+from xarray import DataArray, DataTree
 
 from robust_dist._arguments import check_type
 from robust_dist._words.names import listed
@@ -20,6 +20,8 @@ _HIGHEST_RHAT, _FEWEST_EFFECTIVE = 1.01, 400
 _LONGEST = 2**10 - 1
 # Betancourt (2016); below it, as in Stan and ArviZ, momenta do not reach all energies
 _LOWEST_BFMI = 0.3
+_SHORTEST = 20
+"""draws of a mode in a chain, of which a diagnostic has a meaning"""
 
 
 @once
@@ -27,12 +29,15 @@ def summary(dt: DataTree) -> pd.DataFrame:
     """Return ArviZ's summary of the parameters, the coefficients under their own names.
 
     ``mean``, ``sd``, the 95% interval ``eti95_lb`` to ``eti95_ub``; for draws of NUTS also
-    ``ess_bulk``, ``ess_tail`` and ``r_hat``.
+    ``ess_bulk``, ``ess_tail`` and ``r_hat``. Of a posterior of several modes R-hat is the largest
+    of those within modes, and effective sizes are sums of those.
     """
     check_fit(dt)
     parameters = list(dt["posterior"].data_vars)
     with np.errstate(invalid="ignore", divide="ignore"):  # a handful of draws has no diagnostics
         table = arviz_stats.summary(dt, ci_prob=0.95, ci_kind="eti", round_to="none")
+        if _modes(dt) is not None:
+            table = table.assign(**_within_modes(dt, table))
     table = table.drop(columns=["mcse_mean", "mcse_sd"])
     if not _is_mcmc(dt):
         table = table.drop(columns=["ess_bulk", "ess_tail", "r_hat"])
@@ -155,6 +160,40 @@ def _chain_problems(table: pd.DataFrame) -> list[str]:
             "rough there; run longer with --draws"
         )
     return problems
+
+
+def _modes(dt: DataTree) -> np.ndarray | None:
+    """Return which mode each draw is of, shape (chains, draws), if there are several."""
+    statistics = dt["sample_stats"].dataset if "sample_stats" in dt.children else {}
+    return statistics["mode"].values if "mode" in statistics else None
+
+
+def _within_modes(dt: DataTree, table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return effective sample sizes and R-hat, from the draws of each mode by themselves.
+
+    They are kept in the order of their chains; of chains of other lengths the ends are left out.
+    """
+    mode = _modes(dt)
+    assert mode is not None
+    tables = []
+    for number in np.unique(mode):
+        places = [np.flatnonzero(chain == number) for chain in mode]
+        length = min(map(len, places))
+        if length < _SHORTEST:
+            continue
+        draws = DataArray([each[:length] for each in places], dims=("chain", "draw"))
+        chains = DataArray(np.arange(len(places)), dims="chain")
+        part = dt["posterior"].to_dataset().drop_vars("draw").isel(chain=chains, draw=draws)
+        tree = DataTree.from_dict({"posterior": part.assign_coords(draw=np.arange(length))})
+        tables.append(arviz_stats.summary(tree, kind="diagnostics", round_to="none"))
+    names = ("ess_bulk", "ess_tail", "r_hat")
+    if not tables:
+        return dict.fromkeys(names, pd.Series(np.nan, table.index))
+    columns = {name: pd.concat([table[name] for table in tables], axis=1) for name in names}
+    return {
+        name: column.max(axis=1) if name == "r_hat" else column.sum(axis=1)
+        for name, column in columns.items()
+    }
 
 
 def _is_mcmc(dt: DataTree) -> bool:

@@ -52,10 +52,11 @@ def tail_summary(dt: DataTree) -> pd.DataFrame:
         # fixed, at infinity maybe, whose range is no number
         if draws.min() == draws.max():
             continue
+        drawn = _draws(dt, "prior", shape)
         for value in shape.landmarks:
             lines[_below_line(shape.name, value)] = {
                 "posterior": np.mean(draws < value),
-                "prior": np.nan if prior is None else np.mean(prior[shape.name] < value),
+                "prior": np.nan if drawn is None else np.mean(drawn < value),
             }
     far = np.abs(row_statistics(dt, "residual")["residual"].values)
     shares = _beyond(dt, parameters, noise_spread(dt))
@@ -121,8 +122,17 @@ def expected_and_observed(dt: DataTree, table: pd.DataFrame, k: int) -> str:
     )
 
 
+def _draws(dt: DataTree, group: str, shape: Shape) -> np.ndarray | None:
+    """Return the draws of a shape that all rows share, if the fit has them."""
+    known = group in dt.children and shape.name in dt[group].dataset
+    return dt[group].dataset[shape.name].values.ravel() if known else None
+
+
 def _prior_shapes(dt: DataTree, parameters: Parameters) -> Parameters | None:
-    """Return the parameters of the noise under the prior, if the fit has its draws."""
+    """Return the parameters of the noise under the prior, if the fit has its draws.
+
+    Not of a contaminated law, whose tails depend on where the row lies.
+    """
     if "prior" not in dt.children:
         return None
     prior = dt["prior"].dataset
@@ -180,11 +190,6 @@ def _read_shape(dt: DataTree, table: pd.DataFrame, shape: Shape) -> str:
             f"{name} differs from row to row, from {mean.min():.2f} to {mean.max():.2f} "
             f"(posterior means); {line} is {float(table['posterior'][line]):.2f} on average"
         )
-    draws, prior = (
-        dt[group].dataset[name].values.ravel()
-        if group in dt.children and name in dt[group].dataset
-        else None
-        for group in ("posterior", "prior")
-    )
+    draws, prior = (_draws(dt, group, shape) for group in ("posterior", "prior"))
     assert draws is not None
     return shape.read(draws, prior, dt["observed_data"].dataset["y"].size)

@@ -10,12 +10,13 @@ def observation_weights(dt: DataTree) -> Dataset:
 
     The weight is that of iteratively reweighted least squares, :math:`\psi(z)/z` with z the
     residual over the row's scale and psi the derivative of minus the log density, scaled so that a
-    residual of zero has weight one:
+    residual of zero has weight one (of a contaminated law the weight that the row has in the law):
 
     =========================  ============================================
     likelihood                 weight
     =========================  ============================================
     general_robust             ``robust_dist.weight(z, alpha)``
+    contaminated               the same, times the probability of no outlier
     asymmetric_general_robust  the same, z over the scale of its own side
     student_t                  1/(1 + z**2/nu)
     cauchy                     1/(1 + z**2)
@@ -24,7 +25,8 @@ def observation_weights(dt: DataTree) -> Dataset:
     =========================  ============================================
 
     Laplace's psi(z)/z = 1/abs(z) is infinite at zero. It is given relative to a residual of one
-    scale and is held at one below that, which makes it Huber's weight.
+    scale and is held at one below that, which makes it Huber's weight. A rounded response has the
+    weight of the middle of its cell, a censored one that of the nearest value that it may have.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from numpyro.distributions.util import promote_shapes
 from numpyro.util import is_prng_key, not_jax_tracer
 
 from robust_dist._arguments import check_real, shown
-from robust_dist._errors import InputError
+from robust_dist._errors import NEGATIVE_ALPHA, InputError
 
 
 class FamilyLaw(Distribution):
@@ -66,9 +66,10 @@ class FamilyLaw(Distribution):
 def _refuse_negative(law: str, alpha: ArrayLike) -> None:
     """Raise an error for a known alpha below 0, where there is no law on the whole line."""
     with jax.ensure_compile_time_eval():
-        if not_jax_tracer(alpha) and (least := np.min(np.asarray(alpha), initial=0)) < 0:
+        # within grad, but not within jit, the value of a tracer is known
+        value = alpha if not_jax_tracer(alpha) else lax.stop_gradient(alpha)
+        if not_jax_tracer(value) and (least := np.min(np.asarray(value), initial=0)) < 0:
             raise InputError(
-                f"{law} distribution got invalid alpha parameter {least:g}: it must be at least 0. "
-                "For a negative alpha the loss is bounded and has a law on a bounded window only: "
-                "TruncatedGeneralRobust(alpha, loc, scale, low=..., high=...)."
+                f"{law} distribution got invalid alpha parameter {least:g}: it must be at least 0; "
+                f"{NEGATIVE_ALPHA}"
             )

@@ -41,13 +41,14 @@ class AsymmetricGeneralRobust(FamilyLaw):
     scale_right
         Scale c_r > 0 of what lies above loc, in the data's units.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     ValueError
-        Under ``validate_args=True``, if alpha is negative or nan, or a scale is not positive.
-        Without it such parameters give nan.
+        If alpha is negative or nan, or a scale is not positive. Under ``validate_args=False``, and
+        where they are traced (as by ``jit``), such parameters give nan.
 
     References
     ----------

@@ -115,6 +115,27 @@ def _log_integral(law: Any, low: Array, width: Array, bend: Array) -> Array:
     return jnp.log(width) + logsumexp(density, axis=(0, 1), b=lengths / width * weights)
 
 
+class _Laplace(NamedTuple):
+    """NumPyro's Laplace law with both log tails."""
+
+    loc: Any
+    scale: Any
+
+    def log_prob(self, value: ArrayLike) -> Array:
+        return dist.Laplace(self.loc, self.scale).log_prob(value)
+
+    def log_cdf(self, value: ArrayLike) -> Array:
+        return self._log_tail((value - self.loc) / self.scale)
+
+    def log_sf(self, value: ArrayLike) -> Array:
+        return self._log_tail((self.loc - value) / self.scale)
+
+    def _log_tail(self, z: Array) -> Array:
+        """Return the log of P(Z < z) of scale 1."""
+        upper = jnp.log1p(-0.5 * jnp.exp(-jnp.maximum(z, 0)))
+        return jnp.where(z < 0, jnp.minimum(z, 0) - math.log(2), upper)
+
+
 def _core(base: Distribution) -> _Core:
     if isinstance(base, dist.ExpandedDistribution):
         return _core(base.base_dist)
@@ -123,6 +144,11 @@ def _core(base: Distribution) -> _Core:
         return _Core(inner.law, (*inner.transforms, *base.transforms))
     if isinstance(base, dist.Normal):
         return _Core(GeneralRobust(2.0, base.loc, base.scale, validate_args=False))
+    if isinstance(base, dist.Cauchy):
+        scale = jnp.asarray(base.scale) * math.sqrt(0.5)
+        return _Core(GeneralRobust(0.0, base.loc, scale, validate_args=False))
+    if isinstance(base, dist.Laplace):
+        return _Core(_Laplace(base.loc, base.scale))
     if hasattr(base, "log_cdf") and hasattr(base, "log_sf"):
         return _Core(base)
     raise TypeError(
@@ -158,9 +184,9 @@ class LeftCensored(_OneSided, dist.LeftCensoredDistribution):
     Parameters
     ----------
     base_dist
-        Law of the uncensored outcome: :class:`robust_dist.GeneralRobust`, NumPyro's Normal, any law
-        with ``loc``, ``log_cdf`` and ``log_sf``, or one of these expanded or put through monotone
-        transforms, such as the exponential of a GeneralRobust or LogNormal.
+        Law of the uncensored outcome: :class:`robust_dist.GeneralRobust`, NumPyro's Normal, Cauchy
+        or Laplace, any law with ``loc``, ``log_cdf`` and ``log_sf``, or one of these expanded or
+        put through monotone transforms, such as the exponential of a GeneralRobust or LogNormal.
     censored
         Per outcome, whether it is censored; broadcasts against the law's batch shape.
     validate_args

@@ -53,13 +53,14 @@ class GeneralRobust(FamilyLaw):
         Scale c > 0, in the data's units: near loc the density is that of Normal(loc, scale), up to
         a constant, whatever alpha is.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     ValueError
-        Under ``validate_args=True``, if alpha is negative or nan, or scale is not positive. Without
-        it such parameters give nan.
+        If alpha is negative or nan, or scale is not positive. Under ``validate_args=False``, and
+        where they are traced (as by ``jit``), such parameters give nan.
 
     References
     ----------
@@ -114,7 +115,8 @@ class GeneralRobust(FamilyLaw):
         sigma
             Orthogonal scale > 0, in the data's units; the standard deviation at alpha = 2.
         validate_args
-            Whether to check the parameters and the values.
+            Whether to check the parameters and the values, as is NumPyro's default
+            (``numpyro.enable_validation``).
         """
         return OrthogonalGeneralRobust(alpha, loc, sigma, validate_args=validate_args)
 
@@ -279,15 +281,16 @@ class OrthogonalGeneralRobust(GeneralRobust):
         The scale c > 0 in place of sigma, in the data's units: by this name NumPyro's
         ``LocScaleReparam`` makes the law at loc 0 and scale 1.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     TypeError
         If both sigma and scale are given.
     ValueError
-        Under ``validate_args=True``, if alpha is negative or nan, or sigma is not positive. Without
-        it such parameters give nan.
+        If alpha is negative or nan, or sigma is not positive. Under ``validate_args=False``, and
+        where they are traced (as by ``jit``), such parameters give nan.
 
     References
     ----------

@@ -48,14 +48,15 @@ class MultivariateGeneralRobust(FamilyLaw):
         Lower triangular L with positive diagonal, of shape ``(..., d, d)``, in the data's units.
         L L^T is ``scale_matrix``, not the covariance, which is ``covariance_matrix``.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     ValueError
-        If scale_tril is not given; and under ``validate_args=True``, if alpha is negative, nan or,
-        for d >= 2, 0, or scale_tril not lower triangular with a positive diagonal. Without it such
-        parameters give nan.
+        If scale_tril is not given; or if alpha is negative, nan or, for d >= 2, 0, or scale_tril
+        not lower triangular with a positive diagonal. Under ``validate_args=False``, and where they
+        are traced (as by ``jit``), such parameters give nan.
 
     References
     ----------

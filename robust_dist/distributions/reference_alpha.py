@@ -146,13 +146,14 @@ class ReferenceAlpha(FamilyLaw):
     high
         Upper end, above low; inf is allowed.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     ValueError
-        Under ``validate_args=True``, if low is negative or not below high. Without it such
-        parameters give nan.
+        If low is negative or not below high. Under ``validate_args=False``, and where they are
+        traced (as by ``jit``), such parameters give nan.
 
     References
     ----------

@@ -47,14 +47,15 @@ class TruncatedGeneralRobust(FamilyLaw):
     low, high
         Ends of the window, low < high, in the data's units; -inf and inf leave a side open.
     validate_args
-        Whether to check the parameters and the values.
+        Whether to check the parameters and the values, as is NumPyro's default
+        (``numpyro.enable_validation``).
 
     Raises
     ------
     ValueError
-        Under ``validate_args=True``, if a parameter is nan, scale is not positive, low >= high, or
-        alpha is negative where a side is open. Without it, and for traced parameters, these give
-        nan.
+        If a parameter is nan, scale is not positive, low >= high, or alpha is negative where a side
+        is open. Under ``validate_args=False``, and where they are traced (as by ``jit``), such
+        parameters give nan.
 
     References
     ----------

@@ -6,6 +6,7 @@ pyplot: no backend is chosen and no global state touched. Colours are told apart
 
 from robust_dist.plots.alpha import plot_alpha
 from robust_dist.plots.comparison import plot_comparison
+from robust_dist.plots.effects import plot_comparisons, plot_predictions, plot_slopes
 from robust_dist.plots.family import plot_family
 from robust_dist.plots.fit import plot_fit
 from robust_dist.plots.tails import plot_tails
@@ -14,8 +15,11 @@ from robust_dist.plots.weights import plot_weights
 __all__ = [
     "plot_alpha",
     "plot_comparison",
+    "plot_comparisons",
     "plot_family",
     "plot_fit",
+    "plot_predictions",
+    "plot_slopes",
     "plot_tails",
     "plot_weights",
 ]

@@ -1,6 +1,7 @@
 """The posterior of alpha."""
 
 import numpy as np
+from arviz_stats.base import array_stats
 from matplotlib.axes import Axes
 from xarray import DataTree
 
@@ -47,12 +48,9 @@ def plot_alpha(dt: DataTree, ax: Axes | None = None) -> Axes:
     last = max(shape.members)
     high = max(last, np.quantile(draws, 0.999), min(np.quantile(prior, 0.99), 2 * last))
     low = 0.0
-    posterior_bins = np.linspace(low, high, 41)
-    # the prior is a smooth law of which only draws are kept: fewer bins, less noise
-    prior_bins = np.linspace(low, high, 8)
-    ax.hist(draws, posterior_bins.tolist(), density=True, color=BLUE, alpha=0.75, label="posterior")
-    height = np.histogram(prior, prior_bins)[0] / (prior.size * np.diff(prior_bins))
-    ax.stairs(height, prior_bins, color=GREY, linestyle="--", linewidth=1.5, label="prior")
+    bins = np.linspace(low, high, 41)
+    ax.hist(draws, bins.tolist(), density=True, color=BLUE, alpha=0.75, label="posterior")
+    ax.plot(*_density(prior, high), color=GREY, linestyle="--", linewidth=1.5, label="prior")
     ends = np.quantile(draws, [0.025, 0.975])
     ax.plot(ends, [0, 0], color="black", linewidth=5, solid_capstyle="butt", clip_on=False)
     ax.plot(
@@ -79,5 +77,21 @@ def plot_alpha(dt: DataTree, ax: Axes | None = None) -> Axes:
     )
     ax.margins(x=0.03)
     ax.set_ylim(bottom=0)
-    add_legend(ax)
+    # above the names of the landmarks
+    add_legend(ax, gap=18.0)
     return ax
+
+
+def _density(draws: np.ndarray, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the density of draws of a prior up to a number, which is smooth, but at its ends."""
+    part = draws[draws <= high]
+    if part.size < 2 or np.ptp(part) == 0:
+        return np.empty(0), np.empty(0)
+    # twice the usual bandwidth: of a prior only draws are kept, but it is smooth
+    grid, density, _ = array_stats.kde(part, bw_fct=2.0, grid_len=200)
+    density *= part.size / draws.size
+    # down to zero where the law ends, as a uniform one does, but not where only the picture does
+    grid, density = np.append(grid[0], grid), np.append(0.0, density)
+    if part.size == draws.size:
+        grid, density = np.append(grid, grid[-1]), np.append(density, 0.0)
+    return grid, density

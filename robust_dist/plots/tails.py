@@ -7,7 +7,9 @@ from xarray import DataTree
 
 from robust_dist._arguments import whole_number
 from robust_dist.diagnostics.row_statistics import row_statistics
-from robust_dist.plots._style import BLUE, GREY, add_legend, draw_rows, name_points, new_axes
+from robust_dist.plots._limits import response_limits
+from robust_dist.plots._rim import draw_within, name_rows
+from robust_dist.plots._style import BLUE, GREY, add_legend, add_weight_scale, new_axes
 
 
 def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
@@ -16,7 +18,7 @@ def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
     Each row's probability integral transform, as a Normal quantile (``pit_residuals``), against
     what is expected of its rank. On the diagonal the law fits; steeper ends say that the data's
     tails are heavier than the law's, flatter ones that they are lighter. The band holds 95% of each
-    rank.
+    rank. A row far beyond it is an arrow at the rim.
 
     Parameters
     ----------
@@ -25,7 +27,8 @@ def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
     ax
         Where to draw; a new figure if None.
     label
-        How many rows to name at either end, if they lie outside of the band.
+        How many rows to name at either end, if they lie outside of the band; fewer if there is no
+        room.
     """
     label = whole_number("label", label, 0)
     ax = ax or new_axes()
@@ -41,14 +44,17 @@ def plot_tails(dt: DataTree, ax: Axes | None = None, label: int = 3) -> Axes:
     ax.fill_between(expected, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95% band")
     ends = [expected[0], expected[-1]]
     ax.plot(ends, ends, color=GREY, linestyle="--", linewidth=1.2, label="the law as fitted")
-    draw_rows(ax, expected, quantile, rows["weight"].values)
-    ax.margins(0.08)
-    outside = np.flatnonzero((quantile < low) | (quantile > high))
-    named = [k for k in outside if k < label or k >= n - label]
-    names = rows["row"].values
-    name_points(
-        ax, [(str(names[k]), expected[k], quantile[k], quantile[k] > expected[k]) for k in named]
+    outside = (quantile < low) | (quantile > high)
+    limits = response_limits(quantile, ~outside, 1.0, np.append(low, high))
+    placed = draw_within(
+        ax, expected, quantile, rows["weight"].values, (expected[0], expected[-1]), limits
     )
+    add_weight_scale(ax, placed.points)
+    # the farthest of either end first
+    ranks = np.arange(n)
+    farthest = np.argsort(np.minimum(ranks, n - 1 - ranks), kind="stable")
+    named = [k for k in farthest if outside[k] and (k < label or k >= n - label)]
+    name_rows(ax, rows["row"].values, np.array(named, int), placed)
     ax.set(
         xlabel="expected Normal quantile of the rank",
         ylabel="Normal quantile of the row's probability",

@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING
 
 from robust_dist.regression.compilation_cache import use_compilation_cache
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.predict import predict
+from robust_dist.regression.predict import predict, prediction_table
+from robust_dist.regression.responses import fit_responses
 
 if TYPE_CHECKING:
     from robust_dist.regression.comparison import Comparison, compare
 
-__all__ = ["Comparison", "Regression", "compare", "predict", "use_compilation_cache"]
+__all__ = [
+    "Comparison",
+    "Regression",
+    "compare",
+    "fit_responses",
+    "predict",
+    "prediction_table",
+    "use_compilation_cache",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,23 +1,30 @@
-"""Several likelihoods on the same data: which predicts best, and whether the data can tell."""
+"""Several models of the same response: which predicts best, and whether the data can tell."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import arviz_stats
 import numpy as np
 import pandas as pd
-from xarray import DataTree
+from xarray import DataArray, DataTree
 
-from robust_dist._arguments import check_type, whole_number
+from robust_dist._arguments import check_type, seed_number, whole_number
 from robust_dist._errors import InputError
 from robust_dist._words.numbers import decimal
 from robust_dist._words.text import printable
+from robust_dist.regression.comparison_models import (
+    DEFAULT,
+    Formula,
+    check_alike,
+    models_to_compare,
+)
+from robust_dist.regression.comparison_words import notes_on_rows, verdict
 from robust_dist.regression.fit import Regression
-from robust_dist.regression.likelihoods import NAMES, find_likelihood
 from robust_dist.regression.loo import LeaveOneOut, leave_one_out, rows_to_leave_out
+from robust_dist.regression.posterior.mixture import allotted
+from robust_dist.regression.predict import predict
 
-DEFAULT = NAMES[:3]
 # importance sampling smooths a tail of at least five draws
 _FEWEST = 25
 METHODS = ("nuts", "svi", "laplace")
@@ -32,30 +39,64 @@ class Comparison:
     the rows), ``elpd_diff`` from the best, ``dse`` its standard error, ``weight`` of
     stacking, ..."""
     coefficients: pd.DataFrame
-    """posterior mean and sd of each coefficient, in columns (likelihood, mean or sd)"""
+    """posterior mean and sd of each coefficient, in columns (model, mean or sd); NaN where a model
+    has no such coefficient"""
     verdict: str
-    """which likelihoods the data can tell apart, in words"""
+    """which models the data can tell apart, in words"""
     notes: tuple[str, ...]
     """what was done to columns, and about rows with a high Pareto k, and what remains"""
     fits: Mapping[str, DataTree]
     loo: Mapping[str, LeaveOneOut]
     """of the rows that were left out"""
+    models: Mapping[str, tuple[Formula, str]]
+    """formula and likelihood of each"""
 
     def __str__(self) -> str:
         """Return the tables and the words."""
-        shown = self.table[["elpd", "se", "elpd_diff", "dse", "weight"]].to_string(
-            float_format=lambda value: decimal(value, 2)
-        )
-        coefficients = self.coefficients.rename(index=printable).to_string(
-            float_format=lambda value: f"{value:.4g}"
-        )
+        shown = comparison_texts(self).to_string()
+        coefficients = coefficient_texts(self).to_string()
         return "\n\n".join([shown, coefficients, self.verdict, *self.notes])
+
+    def predict(
+        self, new_data: Any = None, kind: str = "response", *, seed: int = 0, **options: Any
+    ) -> DataArray:
+        """Return draws of what all models say of new rows, as many of each as its weight says.
+
+        They are of the mixture of the predictive laws by the weights of stacking (Yao, Vehtari,
+        Simpson and Gelman, 2018), which is what these weights were chosen for.
+
+        Parameters
+        ----------
+        new_data, kind, seed, options
+            As for ``robust_dist.regression.predict``.
+
+        Returns
+        -------
+        DataArray
+            Of dimensions chain, draw and row, in the response's units.
+
+        Raises
+        ------
+        InputError
+            If a model cannot predict the new rows.
+        """
+        names, generator = list(self.fits), np.random.default_rng(seed_number(seed))
+        parts = {
+            name: predict(self.fits[name], new_data, kind, seed=seed, **options) for name in names
+        }
+        shape = parts[names[0]].shape[:2]
+        # each position of chain and draw is one model's
+        weights = self.table["weight"].reindex(names).to_numpy(float)
+        owners = allotted(weights / weights.sum(), shape[0] * shape[1], generator)
+        owner = owners.reshape(*shape, 1)
+        values = np.select([owner == number for number in range(len(names))], list(parts.values()))
+        return parts[names[0]].copy(data=values)
 
 
 def compare(
-    formula: str | Mapping[str, str],
+    formula: Formula | Sequence[Formula] | Mapping[str, tuple[Formula, str]],
     data: Any,
-    likelihoods: Sequence[str] = DEFAULT,
+    likelihoods: Sequence[str] | None = None,
     *,
     priors: Mapping[str, Mapping[str, Any]] | None = None,
     draws: int = 1000,
@@ -70,21 +111,28 @@ def compare(
     stage: Callable[[str], None] | None = None,
     **arguments: Any,
 ) -> Comparison:
-    """Fit each likelihood and compare them by leave-one-out cross-validation.
+    """Fit several models and compare them by leave-one-out cross-validation.
 
     Rows whose Pareto k is high, so that importance sampling cannot say what the fit would be
     without them, are left out and the model fitted anew. Of more than some 50,000 rows, so many
     that a fit keeps few draws of each, 5,000 drawn at random are left out, the same under every
-    likelihood; the notes say so.
+    model; the notes say so.
 
     Parameters
     ----------
-    formula, data
+    formula
+        As for ``Regression``, to compare likelihoods; a list of such, to compare formulas of one
+        response, each of which is its model's name; or models by name,
+        ``{"with z": ("y ~ x + z", "student_t"), ...}``.
+    data
         As for ``Regression``.
     likelihoods
-        Their names, at least two.
+        Their names; each is fitted with each formula. By default the first four of those there are
+        if there is one formula, without those that cannot have it, as the notes say; and the first
+        alone if there are several.
     priors
-        For each likelihood those that replace its default priors.
+        For each model, by name, those that replace its default priors. The name is that of the
+        likelihood if there is one formula; the formula if there is one likelihood.
     draws, warmup, chains, seed, target_accept, sampler
         As for ``Regression.fit``.
     method
@@ -103,17 +151,12 @@ def compare(
     Raises
     ------
     InputError
-        If a regression cannot be made, the likelihoods are not at least two different ones, or the
-        method has no draws to compare.
+        If a regression cannot be made, the models are not at least two different ones of the same
+        response and rows, or the method has no draws to compare.
     """
-    check_type("likelihoods", likelihoods, Iterable, "a list of names")
-    names = [] if isinstance(likelihoods, str) else list(likelihoods)
-    for name in names:
-        find_likelihood(name)
-    names = list(dict.fromkeys(names))
-    if len(names) < 2:
-        raise InputError("a comparison needs at least two different likelihoods")
-    check_type("priors", priors, (Mapping, type(None)), "a mapping of likelihoods to priors")
+    models = models_to_compare(formula, likelihoods)
+    names = list(models)
+    check_type("priors", priors, (Mapping, type(None)), "a mapping of models to priors")
     unknown = set(priors or {}) - set(names)
     if unknown:
         raise InputError(f"priors for '{min(unknown, key=str)}', which is not compared")
@@ -140,10 +183,22 @@ def compare(
     }
     say = stage or (lambda text: None)
     # all before the first is fitted, so that a mistake in the last costs no time
-    regressions = {
-        name: Regression(formula, data, name, (priors or {}).get(name), **arguments)
-        for name in names
-    }
+    regressions: dict[str, Regression] = {}
+    left_out: dict[str, InputError] = {}
+    for name, (part, likelihood) in models.items():
+        try:
+            regressions[name] = Regression(
+                part, data, likelihood, (priors or {}).get(name), **arguments
+            )
+        except InputError as error:
+            # of the defaults those that can have the formula: nobody has asked for the others
+            if likelihoods is not None or tuple(models) != DEFAULT or name in (priors or {}):
+                raise
+            left_out[name] = error
+    if len(regressions) < 2:
+        raise next(iter(left_out.values()))
+    check_alike(regressions)
+    names = list(regressions)
     count = len(regressions[names[0]].design.y)
     rows = rows_to_leave_out(count, draws * chains, seed)
     if exact and rows.size < count:
@@ -165,7 +220,8 @@ def compare(
     # sums over all rows, as estimated from those left out
     table[["elpd", "se", "p", "elpd_diff", "dse"]] *= count / rows.size
     labels = [printable(row) for row in fits[names[0]]["observed_data"].dataset["row"].values[rows]]
-    notes = _notes(loo, allowed, exact)
+    notes = [f"{name} is left out: {error}." for name, error in left_out.items()]
+    notes += notes_on_rows(loo, allowed, exact)
     if rows.size < count:
         notes.append(
             f"elpd is estimated from {rows.size} of the {count} rows, drawn at random and left out "
@@ -174,10 +230,11 @@ def compare(
     return Comparison(
         table=table,
         coefficients=_coefficients(fits),
-        verdict=_verdict(table, {name: loo[name].elpd.elpd_i.values for name in names}, labels),
-        notes=(*regressions[names[0]].notes, *notes),
+        verdict=verdict(table, {name: loo[name].elpd.elpd_i.values for name in names}, labels),
+        notes=(*dict.fromkeys(note for name in names for note in regressions[name].notes), *notes),
         fits=fits,
         loo=loo,
+        models=models,
     )
 
 
@@ -191,6 +248,20 @@ def _tenths(say: Callable[[str], None], count: int) -> Callable[[int], None]:
     return tell
 
 
+def comparison_texts(comparison: Comparison) -> pd.DataFrame:
+    """Return the table as it is shown."""
+    table = comparison.table[["elpd", "se", "elpd_diff", "dse", "weight"]]
+    # the optimiser of the weights leaves 1e-16 where there is nothing
+    table = table.assign(weight=table["weight"].where(table["weight"] > 5e-3, 0.0))
+    return table.rename(index=printable).map(lambda value: decimal(value, 2))
+
+
+def coefficient_texts(comparison: Comparison) -> pd.DataFrame:
+    """Return means and standard deviations as they are shown."""
+    table = comparison.coefficients.rename(index=printable, columns=printable)
+    return table.map(lambda value: "-" if np.isnan(value) else f"{value:.4g}")
+
+
 def _coefficients(fits: Mapping[str, DataTree]) -> pd.DataFrame:
     """Return means and standard deviations side by side."""
     columns = {}
@@ -198,71 +269,6 @@ def _coefficients(fits: Mapping[str, DataTree]) -> pd.DataFrame:
         beta = dt["posterior"].dataset["beta"]
         columns[name, "mean"] = beta.mean(("chain", "draw")).to_series()
         columns[name, "sd"] = beta.std(("chain", "draw"), ddof=1).to_series()
-    return pd.DataFrame(columns)
-
-
-def _verdict(
-    table: pd.DataFrame, pointwise: Mapping[str, np.ndarray], labels: Sequence[str]
-) -> str:
-    """Return which likelihoods the data can tell apart.
-
-    A difference below 4 says nothing (Sivula, Magnusson, Matamoros and Vehtari, 2020). One that is
-    within two of its standard errors rests on a few rows, as where one law alone expects outliers.
-    """
-    best, *others = table.index
-    sentences = []
-    equal = [name for name in others if -table.loc[name, "elpd_diff"] <= 4]
-    if equal:
-        sentences.append(
-            f"The data cannot tell {_listed([best, *equal])} apart: their differences in elpd are "
-            "4 or less."
-        )
-    for name in others:
-        difference, error = -table.loc[name, "elpd_diff"], table.loc[name, "dse"]
-        if name in equal:
-            continue
-        words = f"{name} predicts worse than {best}, by {difference:.1f} +- {error:.1f} in elpd"
-        if difference <= 2 * error:
-            rows = _half_of(pointwise[best] - pointwise[name], labels)
-            words += f", but more than half of that rests on {rows}"
-        sentences.append(words + ".")
-    return " ".join(sentences)
-
-
-def _half_of(differences: np.ndarray, labels: Sequence[str]) -> str:
-    """Return the fewest rows that make up half of the sum."""
-    order = np.argsort(-differences)
-    count = int(np.argmax(np.cumsum(differences[order]) >= differences.sum() / 2)) + 1
-    if count > 3:
-        return f"{count} of {len(labels)} rows"
-    return _rows([labels[row] for row in order[:count]])
-
-
-def _notes(loo: Mapping[str, LeaveOneOut], refits: int, exact: bool) -> list[str]:
-    """Return what was done about high Pareto k."""
-    notes = []
-    for name, result in loo.items():
-        if exact:
-            notes.append(f"{name}: the model was fitted anew without each of the rows.")
-        elif result.refitted:
-            rows = _rows([printable(row) for row in result.refitted])
-            notes.append(
-                f"{name}: Pareto k was high in {rows}; the model was fitted anew without each."
-            )
-        elif result.doubtful:
-            count = len(result.doubtful)
-            notes.append(
-                f"{name}: Pareto k is high in {count} row{'s' * (count > 1)}, more than the "
-                f"{refits} refits allowed: its elpd is not reliable."
-            )
-    return notes
-
-
-def _rows(labels: Sequence[str]) -> str:
-    """Return "row a" or "rows a and b"."""
-    return f"row{'s' if len(labels) > 1 else ''} {_listed(labels)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Return "a, b and c"."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    # in the order of the formulas, not of the alphabet
+    names = dict.fromkeys(name for column in columns.values() for name in column.index)
+    return pd.DataFrame(columns).reindex(list(names)).rename_axis("coefficient")

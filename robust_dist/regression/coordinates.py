@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from robust_dist._errors import InputError
+from robust_dist._errors import ExactFitError
+from robust_dist.optimize.frequencies import SD, mean, median, smallest_left_out
+from robust_dist.optimize.threads import one_thread
 from robust_dist.regression.design.design import (
     BLOCK,
     Columns,
@@ -30,24 +32,33 @@ from robust_dist.regression.design.design import (
 )
 from robust_dist.regression.design.span import constant, make_basis
 from robust_dist.regression.likelihoods import FORMULAS
+from robust_dist.regression.rounding import grid_step
 
-LOG_SD = float(np.log(1.4826))
+# spreads of the response beyond which a row is held there, to start from
+_FAR = 1e8
+# where in a cell a rounded response may lie
+_PLACES = (np.arange(16) + 0.5) / 16 - 0.5
+LOG_SD = float(np.log(SD))
 """the logarithm of a Normal's sd over its median absolute residual"""
 
 
-def spreads(values: np.ndarray, center: float) -> np.ndarray:
-    """Return the median and the mean absolute deviation.
+def spreads(values: np.ndarray, center: float, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the median and the mean absolute deviation, of rows that count by their weights.
 
     The first ignores outliers, but is zero where more than half of the values agree, as in an
     indicator column; the second is zero for constants only. Both are scaled to a Normal's sd.
     """
     deviations = np.abs(values - np.float64(center))
-    return np.array([1.4826 * np.median(deviations), 1.2533 * deviations.mean()])
+    return np.array([SD * median(deviations, weights), 1.2533 * mean(deviations, weights)])
 
 
-def column_spreads(columns: Iterable[np.ndarray], centers: np.ndarray) -> np.ndarray:
+def column_spreads(
+    columns: Iterable[np.ndarray], centers: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return both of each column, shape (2, p)."""
-    each = [spreads(column, middle) for column, middle in zip(columns, centers, strict=True)]
+    each = [
+        spreads(column, middle, weights) for column, middle in zip(columns, centers, strict=True)
+    ]
     return np.reshape(each, (-1, 2)).T
 
 
@@ -92,10 +103,10 @@ class Axes:
     level: int | None
     """the sampler's coefficient that moves all rows alike, if there is one"""
 
-    def standardized(self, columns: Columns) -> np.ndarray:
-        """Return the design in the sampler's basis, in single precision."""
+    def standardized(self, columns: Columns, kind: type = np.float32) -> np.ndarray:
+        """Return the design in the sampler's basis, in single precision or another."""
         rows = len(columns.values[0])
-        design = np.empty((rows, self.fit.size), np.float32)
+        design: np.ndarray = np.empty((rows, self.fit.size), kind)
         start = 0
         for block in columns.blocks():
             design[start : start + len(block)] = (block - self.center) @ self.transform
@@ -148,16 +159,33 @@ class Standardization(Axes):
         coordinates = {name: getattr(self, name) for name in FORMULAS}
         return {name: axes for name, axes in coordinates.items() if axes is not None}
 
+    def unit_of(self, formula: str) -> float:
+        """Return what a unit of the sampler's moves the linear predictor of a formula by."""
+        return self.distributional[formula].scale if formula else self.scale
+
     @property
     def log_scale(self) -> float:
         """The logarithm of a Normal's sd with these residuals."""
         return LOG_SD + float(np.log(self.noise))
 
-    def standardized_response(self, design: Design) -> np.ndarray:
-        """Return the response in the sampler's units, in single precision."""
-        z = np.empty(design.y.size, np.float32)
+    def standardized_response(
+        self, design: Design, y: np.ndarray | None = None, kind: type = np.float32
+    ) -> np.ndarray:
+        """Return the response, or another of its rows, in the sampler's units.
+
+        Parameters
+        ----------
+        design
+            The design.
+        y
+            In the response's units, offset included.
+        kind
+            The precision.
+        """
+        y = design.y if y is None else y
+        z: np.ndarray = np.empty(y.size, kind)
         for rows, fitted in self.fitted(design):
-            z[rows] = (design.y[rows] - fitted) / self.scale
+            z[rows] = (y[rows] - fitted) / self.scale
         return z
 
     def response(self, z: np.ndarray, design: Design) -> np.ndarray:
@@ -187,10 +215,11 @@ def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) 
 
     Raises
     ------
-    InputError
+    ExactFitError
         If the formula fits the data exactly, so that there is no noise.
     """
     own = own or {}
+    weights = design.weights
     ones = constant(design)
     center, transform, level = make_basis(
         design.factor, design.intercept, own.get("beta", ()), ones
@@ -200,30 +229,48 @@ def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) 
     # the starting fit needs no more rows than a block
     step = -(-design.y.size // BLOCK)
     sample = slice(None, None, step)
+    response = design.y - offset
+    middle = median(response, weights)
+    spread = float(spreads(response, middle, weights)[0])
+    # of what is far off only the side counts, and no digits of the others are to be lost to it
+    reach = _FAR * spread or np.inf
     directions = least_absolute(
         (design.matrix(sample) - center) @ transform / error[sample, None],
-        ((design.y - offset) / error)[sample],
+        (np.clip(response, middle - reach, middle + reach) / error)[sample],
+        frequencies=None if weights is None else weights[sample],
     )
     fit = transform @ directions
     residuals = design.y - _fitted(design, center, fit, slice(None))
     skip = fit.size
-    scale = _residual_scale(residuals, skip)
-    if scale <= 1e-12 * np.abs(design.y).max():
-        raise InputError(
-            f"the formula fits '{design.response}' exactly: there is no noise to learn from"
+    cell = 0.0 if design.resolution is None else design.resolution
+    known = _known_rows(design, skip)
+    counts = None if weights is None else weights[known]
+    scale = _residual_scale(residuals[known], skip, spread, cell, counts)
+    # beside the fit, whose rounding it may be; an outlier has no part in that
+    if scale <= 1e-12 * np.abs(design.y - residuals).max():
+        grid = grid_step(design.y)
+        mend = "" if grid is None else f"; if it was rounded, give resolution={grid:g}"
+        raise ExactFitError(
+            f"the formula fits '{design.response}' exactly: there is no noise to learn from{mend}"
         )
-    centers = _group_centers(design.groups)
+    centers = _group_centers(design.groups, weights)
     terms = tuple(
         replace(term, x=term.x - middle)
         for term, middle in zip(design.groups, centers, strict=True)
     )
-    within, effects = _without_groups(residuals, terms)
-    levels = sum(effect.size for effect in effects)
-    if terms:
-        scale = _residual_scale(within, min(skip + levels, residuals.size // 2)) or scale
+    of_location = [term for term in terms if not term.formula]
+    within, rough = _without_groups(residuals, of_location, weights)
+    levels = sum(effect.size for effect in rough.values())
+    most = (within[known].size if counts is None else counts.sum()) // 2
+    if of_location:
+        some = min(skip + levels, most)
+        scale = _residual_scale(within[known], some, spread, cell, counts) or scale
     noise = scale
     if design.measurement_error is not None:
-        noise = _residual_scale(within / error, min(skip + levels, residuals.size // 2))
+        spread /= median(error, weights)
+        skip = min(skip + levels, most)
+        cells = (cell / error)[known]
+        noise = _residual_scale((within / error)[known], skip, spread, cells, counts)
     return Standardization(
         fit=fit,
         center=center,
@@ -237,27 +284,42 @@ def standardize(design: Design, own: Mapping[str, Sequence[int]] | None = None) 
         alpha=_axes(design.alpha, 0.0, own.get("beta_alpha", ())),
         sigma=_axes(design.sigma, LOG_SD + float(np.log(noise)), own.get("beta_sigma", ())),
         group_centers=centers,
-        group_units=tuple(scale / root_mean_square(term.x) for term in terms),
+        group_units=tuple(
+            (1.0 if term.formula else scale) / root_mean_square(term.x, weights) for term in terms
+        ),
         centering=tuple(
-            _centering(term, effect, 1.4826 * scale)
-            for term, effect in zip(terms, effects, strict=True)
+            # of correlated effects a centered one is no multiple of its own sd, and of the noise's
+            # nothing is known yet
+            np.zeros((len(term.effects), len(term.levels)))
+            if term.block or term.formula
+            else _centering(term, rough[term.name], SD * scale, weights)
+            for term in terms
         ),
     )
 
 
-def _group_centers(terms: tuple[GroupTerm, ...]) -> tuple[float, ...]:
+def _known_rows(design: Design, coefficients: int) -> Any:
+    """Return the rows whose responses are known exactly, or all where these are too few."""
+    if design.censored is None:
+        return slice(None)
+    exact = design.censored.low == design.censored.high
+    return exact if exact.sum() > 2 * coefficients else slice(None)
+
+
+def _group_centers(terms: tuple[GroupTerm, ...], weights: np.ndarray | None) -> tuple[float, ...]:
     """Return the median of each term's x where the group has an effect of its own.
 
     Effects of x then are those of its distance from there, and the group's own effect is that at
     the centre: their standard deviations do not depend on where x is zero.
     """
     owners = center_owners(terms)
-    return tuple(float(np.median(term.x)) if term.name in owners else 0.0 for term in terms)
+    # of those the effects are one column
+    return tuple(median(term.x[:, 0], weights) if term.name in owners else 0.0 for term in terms)
 
 
-def root_mean_square(x: np.ndarray) -> np.ndarray:
+def root_mean_square(x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Return the size of each column, which is 1 for a constant 1."""
-    return np.sqrt((x**2).mean(axis=0))
+    return np.sqrt(mean(x**2, weights))
 
 
 def _axes(columns: Columns | None, middle: float, own: Sequence[int]) -> Axes | None:
@@ -288,8 +350,8 @@ def _fitted(design: Design, center: np.ndarray, fit: np.ndarray, rows: slice) ->
 
 
 def _without_groups(
-    residuals: np.ndarray, groups: tuple[GroupTerm, ...]
-) -> tuple[np.ndarray, list[np.ndarray]]:
+    residuals: np.ndarray, groups: Sequence[GroupTerm], weights: np.ndarray | None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the residuals less what varies from group to group, roughly, and that, by term.
 
     Each effect is the median of the ratios of residual and column in its group, term by term, a few
@@ -298,59 +360,101 @@ def _without_groups(
     import pandas as pd
 
     within = residuals.copy()
-    effects = [np.zeros((len(term.effects), len(term.levels))) for term in groups]
+    effects = {term.name: np.zeros((len(term.effects), len(term.levels))) for term in groups}
     for _ in range(5 if groups else 0):
-        for term, effect in zip(groups, effects, strict=True):
+        for term in groups:
+            effect = effects[term.name]
             for column, x in enumerate(term.x.T):
                 ratios = pd.Series(within / np.where(x == 0, np.nan, x))
-                medians = ratios.groupby(term.index).median()
+                if weights is None:
+                    medians = ratios.groupby(term.index).median()
+                else:
+                    counts = pd.DataFrame({"ratio": ratios, "count": weights}).dropna()
+                    medians = counts.groupby(term.index[counts.index])[["ratio", "count"]].apply(
+                        lambda rows: median(rows["ratio"].to_numpy(), rows["count"].to_numpy())
+                    )
                 step = medians.reindex(range(len(term.levels))).fillna(0.0).to_numpy()
                 effect[column] += step
                 within = within - x * step[term.index]
     return within, effects
 
 
-def _centering(term: GroupTerm, effects: np.ndarray, noise: float) -> np.ndarray:
+def _centering(
+    term: GroupTerm, effects: np.ndarray, noise: float, weights: np.ndarray | None
+) -> np.ndarray:
     """Return how centered to sample each effect, shape (k, levels): its share of information.
 
     That of the data over that of the data and the group's law together, with the spread of the
     rough effects for the law's.
     """
-    spread = 1.4826 * np.median(np.abs(effects), axis=1, keepdims=True)
+    spread = SD * np.median(np.abs(effects), axis=1, keepdims=True)
     data = np.zeros_like(effects)
     for column, x in enumerate(term.x.T):
-        np.add.at(data[column], term.index, (x / noise) ** 2)
+        information = (x / noise) ** 2 if weights is None else weights * (x / noise) ** 2
+        np.add.at(data[column], term.index, information)
     return data * spread**2 / (1 + data * spread**2)
 
 
-def _residual_scale(residuals: np.ndarray, coefficients: int) -> float:
-    """Return the median absolute residual, or the mean where half of the rows fit exactly."""
-    size = np.sort(np.abs(residuals))
+def _residual_scale(
+    residuals: np.ndarray,
+    coefficients: float,
+    spread: float,
+    cell: np.ndarray | float = 0.0,
+    weights: np.ndarray | None = None,
+) -> float:
+    """Return the median absolute residual, or the mean where half of the rows fit exactly.
+
+    So they do if it is nothing beside the response's spread, which no outlier stretches. Of rounded
+    responses it is that of residuals anywhere in their cells, of these widths, as a quarter of the
+    width where all are 0.
+    """
+    if np.any(cell):
+        step = -(-residuals.size // BLOCK)
+        some = np.abs(residuals[::step])
+        counts = None if weights is None else weights[::step]
+        kept, counts = smallest_left_out(some, coefficients // step, counts)
+        cells = np.broadcast_to(cell, residuals.shape)[::step]
+        away = np.abs(some[kept, None] + cells[kept, None] * _PLACES)
+        return median(away.ravel(), None if counts is None else np.repeat(counts, _PLACES.size))
+    size = np.abs(residuals)
     # least absolute deviations passes through as many points as there are coefficients
-    middle = float(np.median(size[coefficients:]))
-    return middle if middle > 1e-9 * size[-1] else float(size.mean())
+    kept, counts = smallest_left_out(size, coefficients, weights)
+    middle, largest = median(size[kept], counts), float(size.max())
+    least = 1e-9 * (min(largest, spread) or largest)
+    return (
+        middle
+        if middle > least
+        else float(mean(np.sort(size) if weights is None else size, weights))
+    )
 
 
-def least_absolute(x: np.ndarray, y: np.ndarray, iterations: int = 50) -> np.ndarray:
+@one_thread()
+def least_absolute(
+    x: np.ndarray, y: np.ndarray, iterations: int = 50, frequencies: np.ndarray | None = None
+) -> np.ndarray:
     """Return the coefficients of least absolute deviations, near enough to start from.
 
     Reweighted least squares on a convex sum; the best of its steps, the first of which is least
     squares, so that data without noise are fitted to the last digit.
 
     In NumPy, unlike :func:`robust_dist.optimize.least_absolute`: in double precision whatever JAX's
-    mode, with nothing to compile, and on many rows ten times as fast.
+    mode, with nothing to compile, and on many rows ten times as fast. Rows may stand for several:
+    as many as their ``frequencies`` say.
     """
     weights = np.ones_like(y)
+    counts = 1.0 if frequencies is None else frequencies
     best, least = np.zeros(x.shape[1]), np.inf
     for _ in range(iterations):
-        root = np.sqrt(weights)
+        root = np.sqrt(counts * weights)
         coefficients = np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
         size = np.abs(y - x @ coefficients)
-        if size.sum() < least:
-            best, least = coefficients, size.sum()
+        total = float((counts * size).sum())
+        if total < least:
+            best, least = coefficients, total
         if least == 0:
             break
-        # the floor keeps the weights of points on the line finite
-        weights = 1 / np.maximum(size / size.max(), 1e-10)
+        # the floor keeps the weights of points on the line finite; of the median, for beside the
+        # largest, which may be any number, all others are as good as on it
+        weights = 1 / np.maximum(size / (median(size, frequencies) or size.max()), 1e-10)
         weights /= weights.max()
     return best

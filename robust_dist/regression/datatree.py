@@ -12,12 +12,23 @@ import numpy as np
 import pandas as pd
 from xarray import DataTree
 
+from robust_dist.regression import curves
 from robust_dist.regression.coordinates import Axes, Standardization
-from robust_dist.regression.design.design import Columns, Design, GroupTerm, center_owners
+from robust_dist.regression.design.design import (
+    BOUNDS,
+    ENDS,
+    Columns,
+    CurveTerm,
+    Design,
+    GroupTerm,
+    center_owners,
+    correlated_effects,
+)
 from robust_dist.regression.likelihoods import FORMULAS, LIKELIHOODS, Likelihood
-from robust_dist.regression.model import uncentered
+from robust_dist.regression.model import below_diagonal, correlated, uncentered
 from robust_dist.regression.posterior.pointwise import MANY, Following, numbers
 from robust_dist.regression.priors import Priors, joined
+from robust_dist.regression.rounding import round_to_grid
 
 # NumPyro's names for what ArviZ calls otherwise, as in arviz_base.from_numpyro
 _STATISTICS = {
@@ -27,12 +38,18 @@ _STATISTICS = {
 }
 
 
+FORMULA = "formula"
+"""the attribute of a group's levels that names the formula, if it is not that of the location"""
+_GIVEN = ("weights", "offset", "measurement_error")
+# what the bounds of responses are called
+_ENDS = tuple(f"{what}_{end}" for what in BOUNDS for end in ENDS)
 # no group's dimension may be called as a variable or another dimension
 _TAKEN = {
     *("chain", "draw", "row", "coefficient", "beta", "x", "y"),
     *(f"{what}_{formula}" for what in ("coefficient", "beta", "x") for formula in FORMULAS),
     *(name for law in LIKELIHOODS.values() for name in (*law.parameters, *law.law_scales)),
-    *("weights", "offset", "measurement_error"),
+    *_GIVEN,
+    *_ENDS,
 }
 
 
@@ -70,43 +87,28 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     following = draws.following
     chains = len(next(iter(draws.posterior.values())))
     rows = len(design.y)
-    # the sampler's precision is enough, and of many rows takes half the memory
-    small = np.float32 if rows >= MANY else float
-    kind = small if _single_resolves(design, coordinates) else float
+    small = _precision(rows)
 
     def by_chain(values: np.ndarray) -> np.ndarray:
         return values.reshape(chains, -1, *values.shape[1:])
 
-    def response(z: np.ndarray) -> np.ndarray:
-        return coordinates.response(z.astype(kind, copy=False), design)
-
     # density in the user's units: y = fitted + scale * z; in place, since rows may be many
     log_likelihood = following.log_likelihood.astype(small, copy=False)
-    log_likelihood -= np.log(coordinates.scale)
-    if design.weights is not None:
-        log_likelihood *= design.weights
+    censored = design.censored
+    # a probability has no unit
+    exact = True if censored is None else censored.low == censored.high
+    log_likelihood -= np.where(exact, np.log(coordinates.scale), 0.0).astype(small)
+    if design.likelihood_weights is not None:
+        log_likelihood *= design.likelihood_weights
     groups = {
         "posterior": parameters(setting, draws.posterior),
         "log_likelihood": {"y": by_chain(log_likelihood)},
-        "posterior_predictive": {"y": by_chain(response(following.predictive))},
-        "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in following.prior.items()}),
-        "prior_predictive": {"y": response(following.prior_predictive)[None]},
-        "observed_data": {"y": design.y},
-        # the matrices can be made anew from a file, but for functions that it does not hold
-        "constant_data": _constants(design, math.inf if design.own_functions else numbers(rows)),
+        "posterior_predictive": {"y": by_chain(_response(setting, following.predictive))},
+        **_before_fitting(setting, following.prior, following.prior_predictive),
     }
     if draws.statistics:
         groups["sample_stats"] = _statistics(draws.statistics)
-    coords, dims = _names(design)
-    with warnings.catch_warnings():
-        # of fewer draws than chains, which ArviZ takes for a mistake
-        warnings.simplefilter("ignore", UserWarning)
-        dt = arviz_base.from_dict(
-            groups,
-            coords=coords,
-            dims=dims,
-            attrs={"/": {**_attributes(setting), **attributes}},
-        )
+    dt = _datatree(setting, groups, attributes)
     # by itself: one number each, whatever the parameters' dimensions are
     log_prior = {"log_prior": _log_prior(setting, following.log_prior, by_chain)}
     dt["log_prior"] = arviz_base.from_dict(log_prior)["log_prior"]
@@ -118,6 +120,76 @@ def make_datatree(setting: Setting, draws: Draws, attributes: Mapping[str, Any])
     return dt
 
 
+def make_prior_datatree(
+    setting: Setting,
+    prior: Mapping[str, Any],
+    prior_predictive: np.ndarray,
+    attributes: Mapping[str, Any],
+) -> DataTree:
+    """Return the DataTree of what is known before a fit.
+
+    Parameters
+    ----------
+    setting
+        The data, and the map from the sampler's units.
+    prior, prior_predictive
+        Draws of what the model samples, and of the responses, in the sampler's units; samples lead.
+    attributes
+        What to record besides the model and the versions.
+    """
+    return _datatree(setting, _before_fitting(setting, prior, prior_predictive), attributes)
+
+
+def _datatree(
+    setting: Setting, groups: Mapping[str, Mapping[str, Any]], attributes: Mapping[str, Any]
+) -> DataTree:
+    """Return groups of arrays as a DataTree, with names, dimensions and attributes."""
+    coords, dims = _names(setting.design)
+    with warnings.catch_warnings():
+        # of fewer draws than chains, which ArviZ takes for a mistake
+        warnings.simplefilter("ignore", UserWarning)
+        dt = arviz_base.from_dict(
+            groups,
+            coords=coords,
+            dims=dims,
+            attrs={"/": {**_attributes(setting), **attributes}},
+        )
+    for term in setting.design.groups:
+        if term.formula:
+            dt["constant_data"][_name(term, "_index")].attrs[FORMULA] = term.formula
+    return dt
+
+
+def _before_fitting(
+    setting: Setting, prior: Mapping[str, Any], prior_predictive: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the groups of a DataTree that no fit takes part in."""
+    design = setting.design
+    # the matrices can be made anew from a file, but for functions that it does not hold
+    most = math.inf if design.own_functions else numbers(len(design.y))
+    return {
+        "prior": parameters(setting, {k: np.asarray(v)[None] for k, v in prior.items()}),
+        "prior_predictive": {"y": _response(setting, prior_predictive)[None]},
+        "observed_data": {"y": design.y},
+        "constant_data": _constants(design, most),
+    }
+
+
+def _precision(rows: int) -> Any:
+    """Return the type of numbers for each row: of many, the sampler's, in half the memory."""
+    return np.float32 if rows >= MANY else float
+
+
+def _response(setting: Setting, z: np.ndarray) -> np.ndarray:
+    """Return responses in the user's units, rounded as they are."""
+    design, coordinates = setting.design, setting.coordinates
+    kind = _precision(len(design.y)) if _single_resolves(design, coordinates) else float
+    values = coordinates.response(z.astype(kind, copy=False), design)
+    if design.resolution is not None:
+        round_to_grid(values, design.y[0], design.resolution)
+    return values
+
+
 def _single_resolves(design: Design, coordinates: Standardization) -> bool:
     """Return whether float32 holds the response, and a thousandth of its noise."""
     reach = max(np.abs(fitted).max() for _, fitted in coordinates.fitted(design))
@@ -127,16 +199,11 @@ def _single_resolves(design: Design, coordinates: Standardization) -> bool:
 
 def posterior_alone(setting: Setting, posterior: Mapping[str, Any]) -> DataTree:
     """Return a DataTree of the posterior and what it meets in each row, and nothing else."""
-    coords, dims = _names(setting.design)
-    return arviz_base.from_dict(
-        {
-            "posterior": parameters(setting, posterior),
-            "constant_data": _constants(setting.design, math.inf),
-        },
-        coords=coords,
-        dims=dims,
-        attrs={"/": _attributes(setting)},
-    )
+    groups = {
+        "posterior": parameters(setting, posterior),
+        "constant_data": _constants(setting.design, math.inf),
+    }
+    return _datatree(setting, groups, {})
 
 
 def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -156,11 +223,17 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
         shape.name: draws[shape.name] for shape in likelihood.shapes if shape.name in draws
     }
     posterior |= _derived(setting, posterior)
+    blocks = correlated_effects(design.groups)
+    factors = {block.name: draws[f"{block.correlation}_z"] for block in blocks}
+    for block in blocks:
+        posterior[safe(block.correlation)] = below_diagonal(factors[block.name])
+    offsets = {term.name: draws[f"{term.name}_offset"] for term in design.groups}
+    offsets = correlated(offsets, blocks, factors)
     effects: dict[str, np.ndarray] = {}
     for term, unit, centering in zip(
         design.groups, coordinates.group_units, coordinates.centering, strict=True
     ):
-        offset = draws[f"{term.name}_offset"]
+        offset = offsets[term.name]
         if f"{term.name}_sigma_z" in draws:
             sd = draws[f"{term.name}_sigma_z"]
             posterior[_name(term, "_sigma")] = _of_effects(term, unit * sd, -1)
@@ -172,7 +245,29 @@ def parameters(setting: Setting, draws: Mapping[str, Any]) -> dict[str, np.ndarr
     effects = uncentered(effects, center_owners(design.groups), centers)
     for term in design.groups:
         posterior[_name(term)] = _of_effects(term, effects[term.name], -2)
+    for curve in design.curves:
+        posterior |= _of_curve(setting, curve, draws)
     return posterior
+
+
+def _of_curve(
+    setting: Setting, curve: CurveTerm, draws: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the parameters and the weights of a curve."""
+    layout, scale = curves.layout_of(curve), setting.coordinates.scale
+    units = curves.units(curve, scale)
+    fixed = {
+        name: float(prior) / units[name]
+        for name in units
+        if isinstance(prior := setting.priors[name], float)
+    }
+    weights = curves.drawn_weights(layout, draws, fixed)
+    values = {
+        safe(name): unit * draws[f"{name}_z"]
+        for name, unit in units.items()
+        if f"{name}_z" in draws
+    }
+    return {**values, safe(layout.weights): scale * weights}
 
 
 def _derived(setting: Setting, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -197,6 +292,9 @@ def _log_prior(setting: Setting, values: Mapping[str, Any], by_chain: Any) -> di
             for term, unit in zip(setting.design.groups, coordinates.group_units, strict=True)
         },
     }
+    for curve in setting.design.curves:
+        units = curves.units(curve, coordinates.scale)
+        volumes |= {name: np.log(unit) for name, unit in units.items()}
     for part, blocks in setting.priors.blocks.items():
         axes = coordinates.predictors[part]
         for block in blocks:
@@ -231,13 +329,17 @@ def _constants(design: Design, most: float) -> dict[str, np.ndarray]:
     matrices |= {f"x_{formula}": columns for formula, columns in design.distributional.items()}
     size = len(design.y) * sum(len(columns.values) for columns in matrices.values())
     constants = {name: columns.x for name, columns in matrices.items() if size <= most}
-    for name in ("weights", "offset", "measurement_error"):
-        values = getattr(design, name)
+    for name in _GIVEN:
+        values = design.likelihood_weights if name == "weights" else getattr(design, name)
         if values is not None:
             constants[name] = values
+    for what, bounds in design.bounds.items():
+        constants |= {f"{what}_{end}": getattr(bounds, end) for end in ENDS}
     for term in design.groups:
         constants[_name(term, "_x")] = _of_effects(term, term.x, -1)
         constants[_name(term, "_index")] = term.index
+    for curve in design.curves:
+        constants[safe(f"{curve.name}_weights_x")] = curve.x
     return constants
 
 
@@ -251,7 +353,7 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
         "beta": ["coefficient"],
         "y": ["row"],
         "x": ["row", "coefficient"],
-        **{name: ["row"] for name in ("weights", "offset", "measurement_error")},
+        **{name: ["row"] for name in (*_GIVEN, *_ENDS)},
     }
     for formula, columns in design.distributional.items():
         coords[f"coefficient_{formula}"] = list(columns.coefficients)
@@ -267,6 +369,18 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
         dims[_name(term)] = [*effects, level]
         dims[_name(term, "_x")] = ["row", *effects]
         dims[_name(term, "_index")] = ["row"]
+    for curve in design.curves:
+        layout = curves.layout_of(curve)
+        part = f"{safe(curve.name)}_part"
+        coords[part] = list(curve.parts)
+        dims[safe(layout.weights)] = [part]
+        dims[safe(f"{layout.weights}_x")] = ["row", part]
+        if layout.simplex is not None:
+            dims[safe(layout.simplex)] = [part]
+    for block in correlated_effects(design.groups):
+        pair = f"{safe(block.name)}_pair"
+        coords[pair] = block.pairs
+        dims[safe(block.correlation)] = [pair]
     return coords, dims
 
 
@@ -283,10 +397,12 @@ def row_labels(rows: pd.Index) -> pd.Index | np.ndarray | list[str]:
 
 
 def _attributes(setting: Setting) -> dict[str, Any]:
+    resolution = setting.design.resolution
     fixed = {f"{k}_fixed": p for k, p in setting.priors.items() if isinstance(p, float)}
     return {
         "response": setting.design.response,
         "likelihood": setting.likelihood.name,
+        **({} if resolution is None else {"resolution": resolution}),
         "numpyro_version": version("numpyro"),
         "robust_dist_version": version("robust-dist"),
         **fixed,

@@ -9,9 +9,17 @@ import numpy as np
 from xarray import Dataset, DataTree
 
 from robust_dist._errors import InputError
-from robust_dist.regression.likelihoods import FORMULAS, Likelihood, find_likelihood
+from robust_dist.regression.design.design import BOUNDS, ENDS
+from robust_dist.regression.likelihoods import (
+    BACKGROUND_LOC,
+    FORMULAS,
+    Likelihood,
+    find_likelihood,
+)
 
 _GROUPS = ("posterior", "observed_data", "constant_data")
+EXPLANATIONS = "explanations"
+"""the group of what else the data may say"""
 _ATTRIBUTES = ("likelihood", "response")
 
 
@@ -36,6 +44,7 @@ def check_fit(dt: Any) -> None:
     try:
         _check_parameters(dt["posterior"].dataset, dt.attrs, likelihood)
         _check_rows(dt)
+        _check_explanations(dt)
     except _DamagedError as error:
         raise InputError(f"the DataTree is no whole fit of Regression: {error}; fit anew") from None
 
@@ -46,6 +55,10 @@ class _DamagedError(Exception):
 
 def _is_text(dt: DataTree, name: str) -> bool:
     return isinstance(dt.attrs.get(name), str)
+
+
+def _is_number(value: Any, least: float) -> bool:
+    return isinstance(value, int | float | np.number) and bool(value >= least)
 
 
 def _require(condition: bool, problem: str) -> None:
@@ -61,11 +74,17 @@ def _check_parameters(posterior: Dataset, attributes: Any, likelihood: Likelihoo
     _require("beta" in posterior, "it has no coefficients 'beta'")
     _require("coefficient" in posterior["beta"].dims, "'beta' has no dimension 'coefficient'")
     _require("coefficient" in posterior.coords, "its coefficients have no names")
+    step = attributes.get("resolution", 1.0)
+    positive = isinstance(step, int | float | np.number) and bool(0 < step < np.inf)
+    _require(positive, "its 'resolution' is no positive number")
     formulas = [formula for formula in FORMULAS if f"beta_{formula}" in posterior]
     for name in likelihood.shared(formulas):
-        fixed = attributes.get(f"{name}_fixed")
-        known = isinstance(fixed, int | float | np.number) and bool(fixed >= 0)
+        known = _is_number(attributes.get(f"{name}_fixed"), 0.0)
         _require(known or name in posterior, f"it has neither draws nor a fixed value of '{name}'")
+    for name in likelihood.given:
+        least = -np.inf if name == BACKGROUND_LOC else 0.0
+        known = _is_number(attributes.get(f"{name}_fixed"), least)
+        _require(known, f"it has no number '{name}_fixed'")
 
 
 def _check_rows(dt: DataTree) -> None:
@@ -83,6 +102,12 @@ def _check_rows(dt: DataTree) -> None:
     for name, values in constants.data_vars.items():
         _require(values.dims[:1] == ("row",), f"'{name}' is not by row")
         _require(values.dtype.kind in "fiub", f"'{name}' holds no numbers")
+    for what in BOUNDS:
+        ends = [f"{what}_{end}" for end in ENDS if f"{what}_{end}" in constants]
+        _require(len(ends) in (0, len(ENDS)), f"the bounds '{what}' lack one of their ends")
+        if ends:
+            low, high = (constants[end].values for end in ends)
+            _require(bool((low <= high).all()), f"the bounds '{what}' are in no order")
     for part in ("", *(f"_{formula}" for formula in FORMULAS)):
         if f"x{part}" not in constants:
             continue
@@ -94,6 +119,22 @@ def _check_rows(dt: DataTree) -> None:
     for key in map(str, constants.data_vars):
         if key.endswith("_index"):
             _check_levels(constants, posterior, key.removesuffix("_index"))
+
+
+def _check_explanations(dt: DataTree) -> None:
+    """Check that explanations are of the posterior's coefficients, with all that belongs to one."""
+    if EXPLANATIONS not in dt.children:
+        return
+    table = dt[EXPLANATIONS].dataset
+    both = ("explanation", "coefficient")
+    for name in ("mean", "sd", "shift", "weight", "elsewhere"):
+        dims = both if name in ("mean", "sd", "shift") else both[:1]
+        whole = name in table and table[name].dims == dims and table[name].dtype.kind in "fiub"
+        _require(whole, f"'{EXPLANATIONS}' has no numbers '{name}'")
+    _require(table.sizes["explanation"] > 0, f"'{EXPLANATIONS}' is empty")
+    names = [data.indexes.get("coefficient") for data in (table, dt["posterior"].dataset)]
+    alike = names[0] is not None and names[0].equals(names[1]) and "explanation" in table.coords
+    _require(alike, f"'{EXPLANATIONS}' are not of the coefficients of 'beta'")
 
 
 def _check_levels(constants: Dataset, posterior: Dataset, name: str) -> None:

@@ -15,7 +15,7 @@ from robust_dist.regression.fit import Regression
 from robust_dist.regression.posterior.choice import choose_sampler
 from robust_dist.regression.posterior.pointwise import thinning
 from robust_dist.regression.posterior.run import Run
-from robust_dist.regression.row_laws import parameters_in_blocks, row_law
+from robust_dist.regression.row_laws import observed_law, parameters_in_blocks
 
 # fewer draws have no tail to fit a Pareto law to
 FEWEST = 400
@@ -103,10 +103,13 @@ def _density(regression: Regression, dt: DataTree, rows: np.ndarray) -> DataArra
     parts = []
     for block, parameters in parameters_in_blocks(dt, rows):
         with jax.enable_x64(True):
-            parts.append(np.asarray(row_law(dt, parameters).log_prob(regression.design.y[block])))
+            parts.append(
+                np.asarray(observed_law(dt, parameters, block).log_prob(regression.design.y[block]))
+            )
     density = np.concatenate(parts, axis=1)
-    if regression.design.weights is not None:
-        density = density * regression.design.weights[rows]
+    weights = regression.design.likelihood_weights
+    if weights is not None:
+        density = density * weights[rows]
     sizes = dt["posterior"].sizes
     return DataArray(
         density.reshape(sizes["chain"], sizes["draw"], rows.size), dims=("chain", "draw", "row")
@@ -139,7 +142,7 @@ class _Refitting(SamplingWrapper):
         """Return the posterior without the row."""
         keep = np.arange(len(self._regression.design.y)) != modified_observed_data
         seed = (self._seed, 1 + modified_observed_data)
-        sites, _ = self._regression.draw(seed, self._run, self._sampler, keep=keep)
+        sites = self._regression.draw(seed, self._run, self._sampler, keep=keep).sites
         latent = {name: sites[name] for name in self._regression.sites}
         self._count += 1
         self._progress(self._count)

@@ -6,7 +6,7 @@ as arguments, and there is one for each structure: what is compiled of it serves
 shape.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -20,9 +20,23 @@ from jax.typing import ArrayLike
 from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform
 
+from robust_dist import Rounded
+from robust_dist.regression import curves
 from robust_dist.regression.coordinates import LOG_SD, AxesConstants, Standardization
-from robust_dist.regression.design.design import Design, center_owners
-from robust_dist.regression.likelihoods import FORMULAS, Likelihood
+from robust_dist.regression.design.design import (
+    ENDS,
+    Correlated,
+    Design,
+    center_owners,
+    correlated_effects,
+)
+from robust_dist.regression.likelihoods import (
+    BACKGROUND_LOC,
+    BACKGROUND_SCALE,
+    FORMULAS,
+    Likelihood,
+)
+from robust_dist.regression.observation import Kinds, bounded, kinds_of
 from robust_dist.regression.ordered_law import ordered, unordered
 from robust_dist.regression.priors import Layout, Prior, Priors, joined
 
@@ -40,10 +54,17 @@ class Structure:
     """the sites of each linear predictor, by ``"beta"``, ``"beta_alpha"``, ``"beta_sigma"``"""
     formulas: tuple[str, ...]
     """the parameters with one, of ``FORMULAS``"""
-    terms: tuple[str, ...]
-    """the group-specific ones"""
+    rounded: bool
+    """whether responses are cells of a grid"""
+    bounded: tuple[tuple[str, Kinds], ...]
+    """what bounds do to responses, and on which side they are open"""
+    terms: tuple[tuple[str, str], ...]
+    """the group-specific ones, and the formula that each is part of, ``""`` for the location"""
+    correlated: tuple[Correlated, ...]
+    """their effects that are not independent"""
     owners: tuple[tuple[str, str], ...]
     """terms whose x is centered, and the effect of their group alone"""
+    curves: tuple[curves.Layout, ...]
 
 
 class Constants(NamedTuple):
@@ -56,13 +77,19 @@ class Constants(NamedTuple):
     """from the sampler's coefficients to the user's, by linear predictor"""
     noise: ArrayLike
     """the user's unit of the scales"""
+    unit: ArrayLike
+    """the user's unit of the response"""
     scale_shift: ArrayLike
     """the logarithm of the scale at the sampler's zero, where it has a formula"""
+    step: ArrayLike
+    """of the grid that responses are rounded to, in the sampler's units; 0 if they are not"""
     group_units: dict[str, ArrayLike]
     """of the effects of each term, shape (k,)"""
     centering: dict[str, ArrayLike]
     """how centered each effect is sampled, shape (k, levels)"""
     group_centers: dict[str, ArrayLike]
+    background_scale: ArrayLike
+    """where the likelihood has a background"""
     copies: ArrayLike
     """how many rows each row stands for, as in a random part of the data"""
 
@@ -78,8 +105,12 @@ def make_structure(
             for part, blocks in priors.blocks.items()
         ),
         formulas=tuple(coordinates.distributional),
-        terms=tuple(term.name for term in design.groups),
+        rounded=design.resolution is not None,
+        bounded=tuple((name, kinds_of(pair)) for name, pair in design.bounds.items()),
+        terms=tuple((term.name, term.formula) for term in design.groups),
+        correlated=tuple(correlated_effects(design.groups)),
         owners=tuple(center_owners(design.groups).items()),
+        curves=tuple(map(curves.layout_of, design.curves)),
     )
 
 
@@ -98,10 +129,13 @@ def make_constants(
         laws=ordered(_in_sampler_units(design, coordinates, priors, likelihood)),
         axes={part: axes.constants for part, axes in coordinates.predictors.items()},
         noise=coordinates.noise,
+        unit=coordinates.scale,
         scale_shift=-float(np.log(coordinates.noise)) if level is None else LOG_SD,
+        step=(design.resolution or 0.0) / coordinates.scale,
         group_units=dict(zip(names, coordinates.group_units, strict=True)),
         centering=dict(zip(names, coordinates.centering, strict=True)),
         group_centers=dict(zip(names, coordinates.group_centers, strict=True)),
+        background_scale=priors.get(BACKGROUND_SCALE, coordinates.scale) / coordinates.scale,
         copies=copies,
     )
 
@@ -174,14 +208,22 @@ def model_of(structure: Structure) -> Callable[..., None]:
         x_sigma: Array | None = None,
         group_x: Mapping[str, Array] | None = None,
         group_index: Mapping[str, Array] | None = None,
+        curve_x: Mapping[str, Array] | None = None,
         error: Array | None = None,
+        background: Array | None = None,
+        grid: Array | None = None,
+        bounds: Mapping[str, Array] | None = None,
         weights: Array | None = None,
         keep: Array | None = None,
     ) -> None:
         constants = in_mode(constants)
         constants = constants._replace(laws=unordered(constants.laws))
         beta = coefficients("beta", constants)
-        effects = {name: _group_effects(name, constants) for name in structure.terms}
+        sampled = {name: _group_effects(name, constants) for name, _ in structure.terms}
+        factors = {block.name: _correlations(block, constants) for block in structure.correlated}
+        offsets = {name: offset for name, (_, offset) in sampled.items()}
+        mixed = correlated(offsets, structure.correlated, factors)
+        effects = {name: spread * mixed[name] for name, (spread, _) in sampled.items()}
         scaled = {
             name: constants.group_units[name][:, None] * effect  # type: ignore[index]
             for name, effect in effects.items()
@@ -190,6 +232,12 @@ def model_of(structure: Structure) -> Callable[..., None]:
             scaled, dict(structure.owners), constants.group_centers
         ).items():
             numpyro.deterministic(name, effect)
+        grouped: dict[str, ArrayLike] = {}
+        for name, formula in structure.terms:
+            assert group_x is not None
+            assert group_index is not None
+            each = (group_x[name] * effects[name][:, group_index[name]].T).sum(-1)
+            grouped[formula] = grouped.get(formula, 0.0) + each
         shared: dict[str, ArrayLike] = {}
         linear: dict[str, Array] = {}
         designs = dict(zip(FORMULAS, (x_alpha, x_sigma), strict=True))
@@ -201,19 +249,32 @@ def model_of(structure: Structure) -> Callable[..., None]:
             z = coefficients(f"beta_{formula}", constants)
             x_formula = designs[formula]
             assert x_formula is not None
-            linear[formula] = x_formula @ z
+            linear[formula] = x_formula @ z + grouped.get(formula, 0.0)
             if name in likelihood.scales:
                 linear[formula] = linear[formula] + constants.scale_shift
         if not linear:
             for name, scale in likelihood.derived(shared).items():
                 numpyro.deterministic(name, constants.noise * scale)
 
-        loc = x @ beta
-        for name, effect in effects.items():
-            assert group_x is not None
-            assert group_index is not None
-            loc = loc + (group_x[name] * effect[:, group_index[name]].T).sum(-1)
-        law = likelihood.sampled_law(loc=loc, **likelihood.row_parameters(shared, linear, error))
+        loc = x @ beta + grouped.get("", 0.0)
+        for curve in structure.curves:
+            assert curve_x is not None
+            weights_z = curves.sample_weights(curve, constants.laws)
+            numpyro.deterministic(curve.weights, constants.unit * weights_z)
+            loc = loc + curve_x[curve.name] @ weights_z
+        parameters = likelihood.row_parameters(shared, linear, error)
+        if likelihood.background_width is not None:
+            assert background is not None
+            parameters[BACKGROUND_LOC] = background - loc
+            parameters[BACKGROUND_SCALE] = constants.background_scale
+        law = likelihood.sampled_law(loc=loc, **parameters)
+        if structure.rounded:
+            assert grid is not None
+            law = Rounded(law, constants.step, grid)
+        for what, kinds in structure.bounded:
+            assert bounds is not None
+            low, high = (bounds[end] for end in ENDS)
+            law = bounded(law, what, low, high, kinds)
         if keep is not None:
             law = law.mask(keep)
         counts = constants.copies if weights is None else constants.copies * weights
@@ -223,33 +284,57 @@ def model_of(structure: Structure) -> Callable[..., None]:
     return model
 
 
-def make_data(design: Design, coordinates: Standardization) -> dict[str, Any]:
-    """Return the keyword arguments of the model, in single precision.
+def make_data(
+    design: Design, coordinates: Standardization, priors: Priors, kind: type = np.float32
+) -> dict[str, Any]:
+    """Return the keyword arguments of the model, in single precision or, in that mode, double.
 
     They are JAX arrays, so that nobody who computes with them has a copy of his own.
     """
 
-    def single(values: np.ndarray | None) -> Array | None:
-        return None if values is None else jnp.asarray(np.asarray(values, np.float32))
+    def as_array(values: np.ndarray | None) -> Array | None:
+        return None if values is None else jnp.asarray(np.asarray(values, kind))
 
     data: dict[str, Any] = {
-        "x": single(coordinates.standardized(design)),
-        "y": single(coordinates.standardized_response(design)),
-        "error": single(coordinates.error),
-        "weights": single(design.weights),
+        "x": as_array(coordinates.standardized(design, kind)),
+        "y": as_array(coordinates.standardized_response(design, kind=kind)),
+        "error": as_array(coordinates.error),
+        "weights": as_array(design.likelihood_weights),
     }
+    data |= background_data(design, coordinates, priors, kind)
+    if design.resolution is not None:
+        # a value of each row's grid: in the sampler's units that of each row lies elsewhere
+        data["grid"] = data["y"]
+    for pair in design.bounds.values():
+        data["bounds"] = {
+            name: jnp.asarray(coordinates.standardized_response(design, end))
+            for name, end in zip(ENDS, pair, strict=True)
+        }
     for formula, axes in coordinates.distributional.items():
-        data[f"x_{formula}"] = single(axes.standardized(design.distributional[formula]))
+        data[f"x_{formula}"] = as_array(axes.standardized(design.distributional[formula], kind))
     if design.groups:
         units = zip(design.groups, coordinates.group_centers, coordinates.group_units, strict=True)
         data["group_x"] = {
-            term.name: single((term.x - center) * (unit / coordinates.scale))
+            term.name: as_array((term.x - center) * (unit / coordinates.unit_of(term.formula)))
             for term, center, unit in units
         }
         data["group_index"] = {
             term.name: jnp.asarray(term.index.astype(np.int32)) for term in design.groups
         }
+    if design.curves:
+        data["curve_x"] = {term.name: as_array(term.x) for term in design.curves}
     return {name: values for name, values in data.items() if values is not None}
+
+
+def background_data(
+    design: Design, coordinates: Standardization, priors: Priors, kind: type = np.float32
+) -> dict[str, Any]:
+    """Return what the model takes of a background besides, if the likelihood has one."""
+    if BACKGROUND_LOC not in priors:
+        return {}
+    loc = np.full_like(design.y, priors[BACKGROUND_LOC])
+    loc += 0.0 if design.offset is None else design.offset
+    return {"background": jnp.asarray(coordinates.standardized_response(design, loc, kind))}
 
 
 def in_mode(constants: Constants) -> Constants:
@@ -257,13 +342,46 @@ def in_mode(constants: Constants) -> Constants:
 
     def cast(value: Any) -> Any:
         kind = jnp.result_type(value)
-        return jnp.asarray(value, jnp.result_type(float)) if kind in _FLOATS else value
+        # a whole number too becomes an array, as in Normal(0, 1): programs ask for its shape
+        return jnp.asarray(value, jnp.result_type(float) if kind in _FLOATS else kind)
 
     return jax.tree.map(cast, constants)
 
 
-def _group_effects(name: str, constants: Constants) -> Array:
-    """Return the effects of a term in the sampler's units, shape (k, levels).
+def _correlations(block: Correlated, constants: Constants) -> Array:
+    """Return the Cholesky factor of the correlations of effects, shape (K, K)."""
+    factor = numpyro.sample(f"{block.correlation}_z", constants.laws[block.correlation])
+    numpyro.deterministic(block.correlation, below_diagonal(factor))
+    return factor
+
+
+def below_diagonal(factor: Any) -> Any:
+    """Return the correlations of a Cholesky factor, those below the diagonal by rows."""
+    rows, columns = np.tril_indices(factor.shape[-1], -1)
+    return (factor[..., rows, :] * factor[..., columns, :]).sum(-1)
+
+
+def correlated(
+    offsets: Mapping[str, Any], blocks: Sequence[Correlated], factors: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return independent standard effects by term as those of correlated terms.
+
+    Arrays of JAX or NumPy, of shape (..., k, levels) by term, and of Cholesky factors by block.
+    """
+    mixed = dict(offsets)
+    for block in blocks:
+        parts = [offsets[name] for name in block.terms]
+        library = np if isinstance(parts[0], np.ndarray) else jnp
+        whole = factors[block.name] @ library.concatenate(parts, axis=-2)
+        starts = np.cumsum([part.shape[-2] for part in parts])[:-1].tolist()
+        mixed |= dict(zip(block.terms, library.split(whole, starts, axis=-2), strict=True))
+    return mixed
+
+
+def _group_effects(name: str, constants: Constants) -> tuple[Array, Array]:
+    """Return what multiplies the effects of a term, and these, shape (k, levels).
+
+    In the sampler's units their product is the effects.
 
     Non-centered where the data say little of an effect, centered where they say much, and in
     between by degrees: either way what NUTS moves along is nearly independent of the standard
@@ -279,7 +397,7 @@ def _group_effects(name: str, constants: Constants) -> Array:
         sd = jnp.asarray(prior)
     spread = jnp.broadcast_to(sd[:, None], jnp.shape(centering))
     offset = numpyro.sample(f"{name}_offset", dist.Normal(0, spread**centering).to_event(2))
-    return spread ** (1 - centering) * offset
+    return spread ** (1 - centering), offset
 
 
 def uncentered(
@@ -319,12 +437,19 @@ def _in_sampler_units(
             if block.single:
                 unit, center = unit[0], center[0]
             laws[block.name] = _affine(block.prior, -center / unit, 1 / unit)
-    units = {
+    units: dict[str, Any] = {
         f"{t.name}_sigma": u for t, u in zip(design.groups, coordinates.group_units, strict=True)
     }
+    for term in design.curves:
+        units |= curves.units(term, coordinates.scale)
     for name, prior in priors.items():
-        if name in shapes:
+        if name in likelihood.given:
+            continue
+        if name in shapes or isinstance(prior, dist.Dirichlet):
             laws[name] = prior
+        elif isinstance(prior, dist.LKJ):
+            # of the Cholesky factor, which is what is sampled
+            laws[name] = dist.LKJCholesky(prior.dimension, prior.concentration)
         elif name not in laws:
             laws[name] = _affine(prior, 0.0, 1 / units.get(name, coordinates.noise))
     return laws

@@ -11,23 +11,40 @@ Every prior is a NumPyro distribution in the user's own units:
   lie far from any data. No shift, unit, order or reference level of predictors changes this law of
   the fit, where the formula's span stays the same.
 * ``sigma`` (of ``general_robust``), ``scale`` (of the others), ``scale_left`` and ``scale_right``:
-  InverseGamma(0.3, 0.1 s) with s the median absolute residual of a robust fit. Beyond s/10 it is
-  nearly flat in the logarithm, falling as sigma^-0.3, since the same residuals are the data that it
-  meets; below it vanishes as exp(-0.1 s/sigma), where ties in the response make the likelihood
-  unbounded. Half of it lies below 1.4 s, a fortieth below s/19. ``benchmarks/default_priors.py``
-  measures what its intervals cover.
+  InverseGamma(0.3, 0.1 s) with s the median absolute residual of a robust fit; of a rounded
+  response that of residuals anywhere in their cells, so a quarter of its step at least. Beyond s/10
+  it is nearly flat in the logarithm, falling as sigma^-0.3, since the same residuals are the data
+  that it meets; below it vanishes as exp(-0.1 s/sigma), where ties in the response make the
+  likelihood unbounded. Half of it lies below 1.4 s, a fortieth below s/19.
+  ``benchmarks/default_priors.py`` measures what its intervals cover.
 * ``alpha``: Uniform(0, 2), from Cauchy to Normal. Flat, so that the posterior can be read against
   it at a glance, and the quickest to compile, which is most of the time of a small fit. The
-  reference prior, :class:`~robust_dist.ReferenceAlpha`, also allows for lighter tails.
+  reference prior, :class:`~robust_dist.ReferenceAlpha`, also allows for lighter tails. Of
+  ``contaminated`` it is Uniform(1, 2), from hyperbolic to Normal: heavier tails are the
+  background's.
+* ``contamination``: Beta(1, 9), a tenth on average and most likely none: one row in ten is what
+  outliers of a data set rarely exceed, and what a few rows say of a share moves it readily.
+* ``background_loc`` and ``background_scale``, of the law that contaminates, are numbers: the median
+  of the response, and 8 times its median absolute deviation, scaled to a Normal's sd. So much wider
+  than the noise, it claims no row that the noise explains, and, independent of all parameters, it
+  makes the posterior forget outliers (``docs/contamination.md``).
 * ``nu``: Gamma(2, 0.1), as in brms and Stan's recommendations.
 * ``1|g_sigma``, ``x|g_sigma``, the standard deviations of group-specific effects:
   HalfNormal(2.5 spread(y)/spread(x)), without 1/spread(x) for ``1|g``, which is that of the groups'
-  values at the median of x.
+  values at the median of x. Of groups in the formula of sigma or alpha, ``sigma_1|g_sigma``,
+  HalfNormal(1/spread(x)).
+* ``hsgp(x)_sigma`` and ``hsgp(x)_ell``, the sd and the length scale of a curve: HalfNormal(2.5
+  spread(y)), and InverseGamma(3, 1.5 r) with r half of the range of x, most likely 0.4 r.
+* ``mo(x)``, the mean step of a monotonic effect of D steps: Normal(0, 2.5 spread(y)/D), and
+  ``mo(x)_simplex``, the steps' shares: Dirichlet(1, ..., 1).
 * ``beta_sigma``, the coefficients of the logarithm of the scale, in place of it: the value at the
   centre is Normal(log(1.5 s), 2), and each direction of the span moves the logarithm by a root mean
   square of Normal(0, 1).
 * ``beta_alpha``, those of log(alpha/(2 - alpha)), in place of alpha: Normal(0, 1.5) at the centre,
   which is nearly uniform in alpha, and Normal(0, 1) in each direction.
+
+* ``1 + x|g_correlation``, the correlations of the effects of ``(x | g)``: LKJ(1), uniform over the
+  correlation matrices.
 
 A prior of the user's is that of the parameter it names: ``"sigma"``, a coefficient such as
 ``"income"`` or ``"Intercept"`` (its value at x = 0), or ``"beta"`` for all slopes. It is exact;
@@ -43,6 +60,7 @@ from numpyro import distributions as dist
 
 from robust_dist._errors import InputError
 from robust_dist._words.text import printable, printable_lines
+from robust_dist.optimize.frequencies import SD, median, median_of_others
 from robust_dist.regression.coordinates import (
     Axes,
     Standardization,
@@ -50,9 +68,10 @@ from robust_dist.regression.coordinates import (
     root_mean_square,
     spreads,
 )
-from robust_dist.regression.design.design import Columns, Design, GroupTerm
+from robust_dist.regression.curves import default_priors
+from robust_dist.regression.design.design import Columns, Design, GroupTerm, correlated_effects
 from robust_dist.regression.design.frame import LARGEST, SMALLEST
-from robust_dist.regression.likelihoods import Likelihood
+from robust_dist.regression.likelihoods import BACKGROUND_LOC, BACKGROUND_SCALE, Likelihood
 from robust_dist.regression.own_priors import Chosen, Prior, predictors
 from robust_dist.regression.span_normal import SpanNormal
 
@@ -147,6 +166,16 @@ def describe(prior: Prior, element: int | None = None) -> str:
     return f"{type(prior).__name__}({', '.join(values)})"
 
 
+def coefficient_places(layouts: Sequence[Layout]) -> list[tuple[str, int]]:
+    """Return the site of each coefficient of one linear predictor, and its place there."""
+    places = {
+        column: (layout.site, place)
+        for layout in layouts
+        for place, column in enumerate(layout.columns)
+    }
+    return [places[column] for column in sorted(places)]
+
+
 def joined(values: Mapping[str, Any], layouts: Sequence[Layout]) -> Any:
     """Return the sampler's coefficients of one linear predictor, along the last axis.
 
@@ -171,8 +200,9 @@ def choose_priors(
         If a default is beyond single precision in the units of the data.
     """
     y = design.y if design.offset is None else design.y - design.offset
-    middle = 0.0 if coordinates.level is None else float(np.median(y))
-    spread_y = spreads(y, middle)
+    weights = design.weights
+    middle = 0.0 if coordinates.level is None else median(y, weights)
+    spread_y = spreads(y, middle, weights)
     width = 2.5 * float(spread_y.max())
     _refuse_extreme(design, coordinates, width)
     parts = predictors(design)
@@ -194,14 +224,32 @@ def choose_priors(
                 names[part] = tuple(columns.coefficients[c] for c in block.columns)
     for name in likelihood.shared(design.distributional):
         priors[name] = likelihood.prior(name, coordinates.noise)
+    if likelihood.background_width is not None:
+        priors[BACKGROUND_LOC] = median(y, weights)
+        priors[BACKGROUND_SCALE] = likelihood.background_width * _spread(y, weights)
     for term, center in zip(design.groups, coordinates.group_centers, strict=True):
-        priors[f"{term.name}_sigma"] = _group_prior(term, center, spread_y)
+        # as the coefficients of the same formula
+        of_formula = np.ones(2) if term.formula else 2.5 * spread_y
+        priors[f"{term.name}_sigma"] = _group_prior(term, center, of_formula, weights)
         if len(term.effects) > 1:
             names[f"{term.name}_sigma"] = term.effects
+    for curve in design.curves:
+        priors |= default_priors(curve, width)
+    for together in correlated_effects(design.groups):
+        priors[together.correlation] = dist.LKJ(len(together.effects), 1.0)
     predicted = {"beta": ("the fitted values", f"{width:.4g}, 2.5 spreads of '{design.response}'")}
     predicted |= {f"beta_{f}": (likelihood.links[f][1].words, "1") for f in design.distributional}
     words = _in_words(parts, blocks, predicted)
     return Priors(priors | chosen.scalars, names, blocks, words)
+
+
+def _spread(y: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return the median absolute deviation, of a Normal's sd; that of the rows that have any.
+
+    Unlike the mean deviation it does not move with outliers.
+    """
+    away = y - median(y, weights)
+    return float(spreads(away, 0.0, weights)[0]) or SD * median_of_others(np.abs(away), weights)
 
 
 def _blocks(
@@ -232,17 +280,23 @@ def _blocks(
         yield Block(name, columns, law, None)
 
 
-def _group_prior(term: GroupTerm, center: float, spread_y: np.ndarray) -> dist.Distribution:
-    """Return the prior of the standard deviations of a group-specific term's effects."""
+def _group_prior(
+    term: GroupTerm, center: float, width: np.ndarray, weights: np.ndarray | None
+) -> dist.Distribution:
+    """Return the prior of the standard deviations of a group-specific term's effects.
+
+    Its width is that of what the effects times x come to, by median and by mean deviations.
+    """
     x = term.x - center
-    spread_x = column_spreads(x.T, np.median(x, axis=0))
+    middle = np.array([median(column, weights) for column in x.T])
+    spread_x = column_spreads(x.T, middle, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         # the wider of two ratios: median deviations ignore outliers, but say nothing of a column
         # that is mostly one value, where mean deviations do
-        slope = np.where(spread_x > 0, spread_y[:, None] / spread_x, 0.0).max(axis=0)
-    constant = spread_y.max() / root_mean_square(x)
+        slope = np.where(spread_x > 0, width[:, None] / spread_x, 0.0).max(axis=0)
+    constant = width.max() / root_mean_square(x, weights)
     varies = (spread_x.max(axis=0) > 0) & (term.effects != ("1",))
-    return dist.HalfNormal((2.5 * np.where(varies, slope, constant)).astype(np.float32))
+    return dist.HalfNormal(np.where(varies, slope, constant).astype(np.float32))
 
 
 def _refuse_extreme(design: Design, coordinates: Standardization, width: float) -> None:

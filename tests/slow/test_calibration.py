@@ -2,10 +2,10 @@
 
     pytest -o addopts= -s tests/slow/test_calibration.py
 
-Runs ``benchmarks/calibration.py`` and two cells of ``benchmarks/default_priors.py``, which say what
-they do and exit with status 1 if ranks are not uniform or intervals do not cover, with 500
-simulations and another seed; 200 under ``ROBUST_DIST_SLOW=reduced``. Takes three minutes on one
-core, two when reduced.
+Runs ``benchmarks/calibration.py`` and three cells of ``benchmarks/default_priors.py``, which say
+what they do and exit with status 1 if ranks are not uniform or intervals do not cover, with 500
+simulations and another seed; 200 under ``ROBUST_DIST_SLOW=reduced``. Takes fifteen minutes on one
+core, seven when reduced, most of them of rounded responses.
 """
 
 from __future__ import annotations
@@ -44,3 +44,9 @@ def test_default_priors_use_the_data_once():
     printed = run("default_priors.py", "--cells", "plain, 8 rows", "asymmetric, 8 rows")
     # of each cell both slopes and alpha, and of three scales the coverage
     assert printed.count(" met") == 9
+
+
+def test_rounded_responses_are_calibrated():
+    """Of whole numbers with sigma of LogNormal(0, 1), so that of some all noise is rounding."""
+    printed = run("default_priors.py", "--cells", "rounded, 30 rows")
+    assert printed.count(" met") == 4

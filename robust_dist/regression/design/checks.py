@@ -25,6 +25,12 @@ def check_design(design: Design, data: pd.DataFrame) -> None:
             _check_columns(columns, data)
     for term in design.groups:
         _check_group(term, data)
+    for curve in design.curves:
+        for name, values in zip(curve.parts, curve.x.T, strict=True):
+            _check_finite(f"{curve.name} {name}", values, data)
+    twice = [name for name, count in Counter(t.name for t in design.groups).items() if count > 1]
+    if twice:
+        raise InputError(f"two terms have the name '{twice[0]}'; rename the column of one")
     n, p = len(design.y), len(design.values)
     if np.ptp(design.y) == 0:
         raise InputError(f"the response '{design.response}' is constant: there is nothing to fit")

@@ -84,7 +84,8 @@ def like_those_of_the_fit(
 ) -> pd.DataFrame:
     """Return these columns of new data as those of the fit: its levels, and days since its first.
 
-    Levels that the fit does not have are there too, as text.
+    Levels that the fit does not have are there too, as text. A column of dates may count days
+    already, if the new data's ``since`` is that of the fit.
 
     Raises
     ------
@@ -99,6 +100,8 @@ def like_those_of_the_fit(
             continue
         kind = _kind(name, column, data)
         since = fitted.attrs["since"].get(name)
+        if since is not None and data.attrs.get("since", {}).get(name) == since:
+            since = None
         wanted = _Kind.DURATIONS if since == "" else _Kind.DATES if since else _Kind.NUMBERS
         if kind is not wanted:
             raise InputError(

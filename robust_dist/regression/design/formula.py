@@ -12,16 +12,20 @@ import numpy as np
 import pandas as pd
 
 from robust_dist._errors import InputError
+from robust_dist._words.names import listed
 from robust_dist.datasets import row_names
 from robust_dist.regression.design.checks import check_design
 from robust_dist.regression.design.columns import Role, like_those_of_the_fit, to_formula_columns
-from robust_dist.regression.design.design import Columns, Design, GroupTerm
+from robust_dist.regression.design.curves import GAUSSIAN, Curve, check_ordered, to_curve
+from robust_dist.regression.design.design import Columns, CurveTerm, Design, GroupTerm
 from robust_dist.regression.design.frame import check_row_values, column_named, is_whole, row_values
 from robust_dist.regression.design.functions import Functions, check_functions, namespace
 from robust_dist.regression.design.grammar import Formula, read_formula
 from robust_dist.regression.design.levels import label
 from robust_dist.regression.design.marginality import missing_terms
-from robust_dist.regression.design.span import nearly_dependent, span_factor
+from robust_dist.regression.design.observed import Observed, censored_bounds, truncated_bounds
+from robust_dist.regression.design.predictors import numeric_predictors
+from robust_dist.regression.design.span import nearly_dependent, span_factor, winsorized_blocks
 from robust_dist.regression.design.terms import check_levels, check_terms
 from robust_dist.regression.likelihoods import FORMULAS
 
@@ -37,8 +41,27 @@ class Evaluated(NamedTuple):
     sigma: Any
     data: pd.DataFrame
     """what they were made from"""
-    names: tuple[str, ...]
-    """the columns that predict"""
+    correlated: Mapping[str, tuple[tuple[str, ...], ...]]
+    """the group-specific terms whose effects are correlated, by formula as ``split_formulas``"""
+    curves: tuple[Curve, ...] = ()
+    """the terms that are no columns"""
+
+    def names(self, groups: bool = True) -> tuple[str, ...]:
+        """Return the columns that predict, with or without those of group-specific terms alone."""
+        names = dict.fromkeys(curve.column for curve in self.curves)
+        for part in self.parts.values():
+            for terms in (part.common, part.group if groups else None):
+                for term in terms.terms.values() if terms is not None else ():
+                    names |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
+        return tuple(names)
+
+    def groups(self, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
+        """Return the group-specific terms of all formulas, evaluated in these data."""
+        return tuple(
+            term
+            for part, matrices in self.parts.items()
+            for term in _to_groups(matrices.group, data, part.removeprefix("_"), self.correlated)
+        )
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -77,7 +100,8 @@ def split_formulas(formula: str | Mapping[str, str]) -> dict[str, str]:
         elif "" in formulas:
             raise InputError(
                 f"no formula for '{name}': besides that of the response, {' and '.join(FORMULAS)} "
-                f"may have one, such as {{'{FORMULAS[0]}': '~ x'}}"
+                f"may have one, such as {{'{FORMULAS[0]}': '~ x'}}; several responses are for "
+                "fit_responses"
             )
         else:
             response = name if name.isidentifier() else f"`{name}`"
@@ -146,7 +170,10 @@ def make_design(
     for what, values in extra.items():
         check_row_values(what.replace("_", " "), values, data)
     evaluated = evaluate(formulas, columns, functions)
+    for curve in evaluated.curves:
+        check_ordered(curve, column_named(curve.column, data), columns)
     design = _make(evaluated, formulas[""], columns, {**extra, "own_functions": bool(functions)})
+    design = _with_bounds(design, read[""].observed, columns, functions or {})
     check_design(design, columns)
     return _with_factors(design, evaluated, columns), columns
 
@@ -188,18 +215,17 @@ def evaluate(
     for name, part in matrices.items():
         if name and part.common is None:
             raise InputError(f"the formula of {name}, '~ {formulas[name]}', leaves no coefficient")
-        if name and (part.response is not None or part.group is not None):
-            raise InputError(
-                f"the formula of {name}, '~ {formulas[name]}', may have neither a response nor "
-                "group-specific terms"
-            )
-    predicting: dict[str, None] = {}
-    for part in matrices.values():
-        for terms in (part.common, part.group):
-            for term in terms.terms.values() if terms is not None else ():
-                predicting |= dict.fromkeys(sorted(map(str, term.var_names - {""})))
+        if name and part.response is not None:
+            raise InputError(f"the formula of {name}, '~ {formulas[name]}', may have no response")
     alpha, sigma = (matrices.get(part) for part in FORMULAS)
-    return Evaluated(matrices[""], alpha, sigma, data, tuple(predicting))
+    correlated = {name: part.correlated for name, part in read.items()}
+    for name, part in read.items():
+        if name and part.curves:
+            raise InputError(
+                f"the formula of {name}, '~ {formulas[name]}', has {part.curves[0].name}, which "
+                "that of the response alone may"
+            )
+    return Evaluated(matrices[""], alpha, sigma, data, correlated, read[""].curves)
 
 
 def _make(
@@ -218,7 +244,8 @@ def _make(
         y=_response(location.response, data),
         response=location.response.name,
         rows=data.index,
-        groups=to_groups(location.group, data),
+        groups=evaluated.groups(data),
+        curves=tuple(to_curve(curve, data, data) for curve in evaluated.curves),
         alpha=evaluated.alpha and to_columns(evaluated.alpha.common),
         sigma=evaluated.sigma and to_columns(evaluated.sigma.common),
         weights=extra["weights"],
@@ -228,13 +255,33 @@ def _make(
     )
 
 
+def _with_bounds(
+    design: Design, observed: Observed | None, data: pd.DataFrame, functions: Functions
+) -> Design:
+    """Return the design with the bounds of responses that are not observed in full."""
+    if observed is None:
+        return design
+    ends: dict[str, Any] = {
+        place: bound
+        if isinstance(bound, float)
+        else _response(_evaluate(f"{observed.function}()", bound, data, functions).response, data)
+        for place, bound in observed.bounds.items()
+    }
+    if observed.status is None:
+        window = truncated_bounds(design.y, ends, design.response, data)
+        return replace(design, truncated=window)
+    bounds = censored_bounds(design.y, ends.get("high"), observed.status, data)
+    return replace(design, censored=bounds)
+
+
 def _with_factors(design: Design, evaluated: Evaluated, data: pd.DataFrame) -> Design:
     """Return the design with what coordinates need of its columns, and what is wrong with them."""
 
     def with_factor(columns: Columns | None, part: Any) -> Any:
         if columns is None:
             return None
-        measured = replace(columns, factor=span_factor(columns, part.common, data))
+        winsorized = winsorized_blocks(part.common, data, design.weights)
+        measured = replace(columns, factor=span_factor(columns, winsorized, design.weights))
         problems.extend(missing_terms(part.common, columns, data))
         problems.extend(nearly_dependent(measured, part.common))
         return measured
@@ -245,6 +292,7 @@ def _with_factors(design: Design, evaluated: Evaluated, data: pd.DataFrame) -> D
         measured,
         alpha=with_factor(design.alpha, evaluated.alpha),
         sigma=with_factor(design.sigma, evaluated.sigma),
+        predictors=numeric_predictors(evaluated.location.common, data),
         problems=tuple(problems),
     )
 
@@ -263,8 +311,13 @@ def to_columns(common: Any) -> Columns:
     return Columns(tuple(columns), tuple(map(str, labels)))
 
 
-def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
-    """Return formulae's group-specific effects, evaluated in these data."""
+def _to_groups(
+    group: Any,
+    data: pd.DataFrame,
+    formula: str,
+    correlated: Mapping[str, Iterable[tuple[str, ...]]],
+) -> tuple[GroupTerm, ...]:
+    """Return formulae's group-specific effects of one formula, evaluated in these data."""
     terms = []
     for term in group.terms.values() if group is not None else ():
         with np.errstate(all="ignore"):  # infinities and NaN are looked for afterwards
@@ -281,7 +334,35 @@ def to_groups(group: Any, data: pd.DataFrame) -> tuple[GroupTerm, ...]:
                 index=_level_numbers(term.factor, data),
             )
         )
-    return tuple(terms)
+    prefix = formula and f"{formula}_"
+    return tuple(
+        replace(
+            term,
+            name=f"{prefix}{term.name}",
+            block=term.block and f"{prefix}{term.block}",
+            formula=formula,
+        )
+        for term in _in_blocks(terms, correlated.get(formula, ()))
+    )
+
+
+def _in_blocks(
+    terms: list[GroupTerm], correlated: Iterable[tuple[str, ...]]
+) -> tuple[GroupTerm, ...]:
+    """Return the terms with the names of their blocks of correlated effects."""
+    blocks: list[set[str]] = []
+    for names in correlated:
+        # of (1 | g) + (x | g), too, whose effect of g alone is one
+        alike = [block for block in blocks if not block.isdisjoint(names)]
+        blocks = [block for block in blocks if block not in alike]
+        blocks.append({*names}.union(*alike))
+    named: dict[str, str] = {}
+    for block in blocks:
+        effects = [effect for term in terms if term.name in block for effect in term.effects]
+        if len(effects) > 1:
+            group = next(term.group for term in terms if term.name in block)
+            named |= dict.fromkeys(block, f"{' + '.join(effects)}|{group}")
+    return tuple(replace(term, block=named.get(term.name, "")) for term in terms)
 
 
 def _level_names(factor: Any) -> tuple[str, ...]:
@@ -330,13 +411,19 @@ def _roles(formulas: Mapping[str, Formula], names: list[str]) -> dict[str, Role]
     for formula in formulas.values():
         description = formula.model
         terms = [*description.common_terms, *(term.expr for term in description.group_terms)]
-        if description.response is not None:
-            terms.append(description.response.term)
+        bounds = formula.observed.bounds.values() if formula.observed is not None else ()
+        for part in (description, *(bound for bound in bounds if not isinstance(bound, float))):
+            if part.response is not None:
+                terms.append(part.response.term)
         for term in terms:
             components = getattr(term, "components", [])  # an intercept has none
             add(components, Role.TERM if len(components) == 1 else Role.COMPUTED)
         for term in description.group_terms:
             add(term.factor.components, Role.LABELS)
+        for curve in formula.curves:
+            uses[curve.column].add(Role.COMPUTED if curve.kind == GAUSSIAN else Role.TERM)
+        if formula.observed is not None and formula.observed.status is not None:
+            uses[formula.observed.status].add(Role.LABELS)
     # a column whose term is taken away again, as by "x + z - z", has none
     return {
         name: max(roles, key=list(Role).index, default=Role.TERM) for name, roles in uses.items()
@@ -396,17 +483,28 @@ def _response(response: Any, data: pd.DataFrame) -> np.ndarray:
     return np.asarray(values, float)
 
 
-def evaluate_new(
-    evaluated: Evaluated, data: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, tuple[GroupTerm, ...]]:
-    """Return the design matrices of loc, alpha and sigma in new data, and the groups' terms.
+class NewDesign(NamedTuple):
+    """What formulas come to in new data."""
+
+    x: np.ndarray
+    alpha: np.ndarray | None
+    sigma: np.ndarray | None
+    """the matrices of the location and of the other formulas"""
+    groups: tuple[GroupTerm, ...]
+    curves: tuple[CurveTerm, ...]
+
+
+def evaluate_new(evaluated: Evaluated, data: pd.DataFrame, groups: bool = True) -> NewDesign:
+    """Return the design matrices of loc, alpha and sigma in new data, and the other terms.
+
+    Without the groups, their columns may be missing.
 
     Raises
     ------
     InputError
         If a column is missing or misses a value, or holds a category that was not there before.
     """
-    data = like_those_of_the_fit(data, evaluated.data, evaluated.names)
+    data = like_those_of_the_fit(data, evaluated.data, evaluated.names(groups))
     matrices: list[Any] = []
     for part in (evaluated.location, evaluated.alpha, evaluated.sigma):
         if part is None:
@@ -416,6 +514,7 @@ def evaluate_new(
             with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
                 x = np.asarray(part.common.evaluate_new_data(data).design_matrix, float)
         except Exception as error:
+            _check_categories(part.common, data, evaluated.data)
             # as in _evaluate
             raise InputError(
                 f"cannot evaluate the formula in the new data: {_reason(error)}"
@@ -426,4 +525,20 @@ def evaluate_new(
             if bad.size:
                 raise InputError(f"'{column}' is not finite in {row_names(data, bad)}")
         matrices.append(x)
-    return matrices[0], matrices[1], matrices[2], to_groups(evaluated.location.group, data)
+    terms = evaluated.groups(data) if groups else ()
+    curves = tuple(to_curve(curve, evaluated.data, data) for curve in evaluated.curves)
+    return NewDesign(matrices[0], matrices[1], matrices[2], terms, curves)
+
+
+def _check_categories(common: Any, data: pd.DataFrame, fitted: pd.DataFrame) -> None:
+    """Refuse new data, in which terms cannot be computed, for a category that is not the fit's."""
+    for name in sorted(set().union(*(term.var_names for term in common.terms.values())) - {""}):
+        if not isinstance(fitted[name].dtype, pd.CategoricalDtype):
+            continue
+        known = fitted[name].cat.categories
+        new = np.flatnonzero(~data[name].isin(known))
+        if new.size:
+            raise InputError(
+                f"column '{name}' holds '{data[name].iloc[new[0]]}', which the fit has not seen "
+                f"(it has {listed(list(map(label, known)))}), in {row_names(data, new)}"
+            )

@@ -52,6 +52,12 @@ REMEMBERING = ("center", "scale", "standardize")
 
 LISTED = frozenset((*ELEMENTWISE, *CATEGORICAL, *BASES, *CONTRASTS, *REMEMBERING, "I"))
 
+# terms that are no columns of the design
+CURVES = ("mo", "hsgp")
+
+# of the response, on the left alone
+OBSERVED = ("censored", "truncated")
+
 _OVER_ROWS = (
     *("amax", "amin", "argsort", "average", "cumprod", "cumsum", "diff", "mean", "median", "max"),
     *("min", "nanmax", "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "norm", "percentile"),
@@ -60,6 +66,8 @@ _OVER_ROWS = (
 _MENDS = {
     "offset": "give the offset beside the formula (offset=, --offset)",
     "cut": "make the column of intervals before the fit",
+    **dict.fromkeys(OBSERVED, "it stands alone on the left of the '~'"),
+    **dict.fromkeys(CURVES, "it is a term of its own, of a column, in the sum of the response's"),
     **dict.fromkeys(("B", "binary"), "write I(x == 'a')"),
     **dict.fromkeys(("p", "prop", "proportion"), "the response is a column of numbers"),
 }
@@ -82,7 +90,7 @@ def check_functions(functions: Any) -> Functions:
     for name, function in functions.items():
         if not (isinstance(name, str) and name.isidentifier() and name[0].isalpha()):
             raise InputError(f"a formula cannot call {name!r}; a function's name is as 'f' or 'f2'")
-        if name in LISTED:
+        if name in (*LISTED, *OBSERVED, *CURVES):
             raise InputError(f"formulas have a function '{name}' already; give yours another name")
         if not callable(function):
             raise InputError(f"functions['{name}'] is a {type(function).__name__}, not a function")

@@ -16,8 +16,11 @@ from formulae.resolver import Resolver, ResolverError
 from formulae.scanner import ScanError, Scanner
 from formulae.terms.terms import Intercept, Model, NegatedIntercept
 from formulae.terms.variable import Variable as Column
+from formulae.token import Token
 
 from robust_dist._errors import InputError
+from robust_dist.regression.design.curves import GAUSSIAN, Curve
+from robust_dist.regression.design.curves import take_off as take_off_curves
 from robust_dist.regression.design.functions import (
     BASES,
     CATEGORICAL,
@@ -27,6 +30,7 @@ from robust_dist.regression.design.functions import (
     plain_name,
     why_not,
 )
+from robust_dist.regression.design.observed import Observed, take_off
 
 # characters; brackets within brackets; terms after expansion; operations within a function;
 # columns of a spline or polynomial
@@ -49,6 +53,12 @@ class Formula(NamedTuple):
     """what it names"""
     numeric: tuple[str, ...]
     """those of them that it computes with, which must be numbers"""
+    correlated: tuple[tuple[str, ...], ...]
+    """the group-specific terms whose effects are correlated, as by ``(x | g)``"""
+    observed: Observed | None
+    """how the response is observed, if not all of it is; expressions as formulae's description"""
+    curves: tuple[Curve, ...]
+    """the terms that are no columns"""
 
 
 def read_formula(text: str, functions: Collection[str] = ()) -> Formula:
@@ -69,12 +79,38 @@ def read_formula(text: str, functions: Collection[str] = ()) -> Formula:
     try:
         tree = _parse(text)
         reader = _Reader(text, functions)
+        observed = take_off(tree, reader.refusal)
+        tree, curves = take_off_curves(tree, reader.refusal)
         reader.read(tree)
-        model = _resolved(text, tree)
+        resolver = _Resolver(text)
+        model = _resolved(text, tree, resolver)
         _check_use(text, model, reader.columns)
+        for curve in curves:
+            reader.columns[curve.column] = None
+            if curve.kind == GAUSSIAN:
+                reader.numeric[curve.column] = None
+        if observed is not None:
+            observed = _read_bounds(text, reader, observed)
     except RecursionError:
         raise InputError(f"cannot read the formula '{text}': it is nested too deeply") from None
-    return Formula(model, tuple(reader.columns), tuple(reader.numeric))
+    correlated = tuple(map(tuple, resolver.correlated))
+    return Formula(
+        model, tuple(reader.columns), tuple(reader.numeric), correlated, observed, curves
+    )
+
+
+def _read_bounds(text: str, reader: "_Reader", observed: Observed) -> Observed:
+    """Return what is known of a response, its expressions checked and resolved as terms."""
+    bounds = {}
+    for name, bound in observed.bounds.items():
+        if not isinstance(bound, float):
+            bound = Binary(bound, Token("TILDE", "~"), Literal(1))
+            reader.read_bound(bound.left)
+            bound = _resolved(text, bound, _Resolver(text))
+        bounds[name] = bound
+    if observed.status is not None:
+        reader.columns[observed.status] = None
+    return observed._replace(bounds=bounds)
 
 
 def _parse(text: str) -> Any:
@@ -88,7 +124,7 @@ def _parse(text: str) -> Any:
     try:
         tokens = Scanner(text).scan()
         _check_nesting(tokens, start)
-        parser = Parser(tokens)
+        parser = Parser(_with_double_pipes(tokens))
         tree = parser.parse()
     except InputError:
         raise
@@ -106,6 +142,18 @@ def _parse(text: str) -> Any:
     return tree
 
 
+def _with_double_pipes(tokens: list[Any]) -> list[Any]:
+    """Return tokens in which '||', which formulae does not know, is one and of the kind of '|'."""
+    joined: list[Any] = []
+    for token in tokens:
+        before = joined[-1] if joined else token
+        if token.kind == before.kind == "PIPE" and before is not token and before.lexeme == "|":
+            joined[-1] = Token("PIPE", "||")
+        else:
+            joined.append(token)
+    return joined
+
+
 def _check_nesting(tokens: list[Any], start: str) -> None:
     """Refuse brackets so deep that a parser might run out of stack."""
     depth = 0
@@ -115,14 +163,20 @@ def _check_nesting(tokens: list[Any], start: str) -> None:
             raise InputError(f"{start}: more than {_NESTING} brackets are open at once")
 
 
-def _resolved(text: str, tree: Any) -> Any:
+def _resolved(text: str, tree: Any, resolver: "_Resolver") -> Any:
     """Return formulae's model of a tree."""
     try:
-        model = tree.accept(_Resolver(text))
+        model = tree.accept(resolver)
         model = model if isinstance(model, Model) else Model(model)
     except InputError:
         raise
-    except (ResolverError, TypeError, ValueError, AttributeError, NameError):
+    except (ResolverError, TypeError, ValueError, AttributeError, NameError) as error:
+        spline = next((name for name in BASES if f"'{name}'" in str(error)), None)
+        if spline is not None:
+            raise InputError(
+                f"the formula '{text}' multiplies {spline}(...), which formulae does not; "
+                "poly(x, 3) can be multiplied"
+            ) from None
         # formulae does not expect every combination of terms
         raise InputError(
             f"the terms of the formula '{text}' do not combine; arithmetic goes into I(...)"
@@ -193,14 +247,26 @@ class _Reader:
             tree = tree.right
         self._terms(tree)
 
-    def _refusal(self, reason: str) -> InputError:
+    def read_bound(self, tree: Any) -> None:
+        """Read a bound of the response: a column of numbers, or a function of columns."""
+        if not isinstance(tree, Variable | QuotedName | Call):
+            raise self.refusal(
+                "a bound of the response is a number, a column, or a function such as log(limit)"
+            )
+        if isinstance(tree, Call):
+            self._term_of_call(tree)
+        else:
+            self._column(tree, numeric=True)
+
+    def refusal(self, reason: str) -> InputError:
+        """Return the error that this formula cannot be used."""
         return InputError(f"cannot use the formula '{self.text}': {reason}")
 
     def _response(self, tree: Any) -> None:
         while isinstance(tree, Grouping):
             tree = tree.expression
         if not isinstance(tree, Variable | QuotedName | Call):
-            raise self._refusal(
+            raise self.refusal(
                 "one column, or a function of it such as log(y), goes before the '~'"
             )
         self._terms(tree)
@@ -223,7 +289,7 @@ class _Reader:
                 count = 1
             case Unary():
                 if tree.operator.kind == "MINUS" and not isinstance(tree.right, Literal):
-                    raise self._refusal("a '-' stands before a term that is no number; write I(-x)")
+                    raise self.refusal("a '-' stands before a term that is no number; write I(-x)")
                 count = self._terms(tree.right)
             case Binary() if tree.operator.kind in _SUM:
                 first, steps = _unrolled(tree)
@@ -231,38 +297,38 @@ class _Reader:
             case Binary():
                 count = self._crossed(tree)
             case _:
-                raise self._refusal("'=' stands outside of a function")
+                raise self.refusal("'=' stands outside of a function")
         if count > _TERMS:
-            raise self._refusal(f"there are more than {_TERMS} terms; leave some out")
+            raise self.refusal(f"there are more than {_TERMS} terms; leave some out")
         return count
 
     def _intercept(self, tree: Any) -> None:
         value = tree.value
         if isinstance(value, str):
-            raise self._refusal(f"'{value}' is in quotes, as text; a column has none, or backticks")
+            raise self.refusal(f"'{value}' is in quotes, as text; a column has none, or backticks")
         if isinstance(value, bool) or value is None:
-            raise self._refusal(f"{value} is no term; write 0 or 1 for the intercept")
+            raise self.refusal(f"{value} is no term; write 0 or 1 for the intercept")
         if value not in (0, 1):
-            raise self._refusal(_number_as_term(value, f"{value} * x"))
+            raise self.refusal(_number_as_term(value, f"{value} * x"))
 
     def _crossed(self, tree: Any) -> int:
         """Read terms that are combined, and return an upper bound of how many come of it."""
         kind, left, right = tree.operator.kind, tree.left, tree.right
         if kind in _COMPARISON:
-            raise self._refusal("a comparison stands outside of a function; write I(x > 0)")
+            raise self.refusal("a comparison stands outside of a function; write I(x > 0)")
         if kind == "STAR_STAR":
             return self._power(left, right)
         if kind == "PIPE":
             return self._grouped(left, right)
         if kind not in _CROSSING:
-            raise self._refusal(f"'{tree.operator.lexeme}' stands where terms are expected")
+            raise self.refusal(f"'{tree.operator.lexeme}' stands where terms are expected")
         for side in (left, right):
             if isinstance(side, Literal):
                 sign = "*" if kind == "COLON" else tree.operator.lexeme
                 example = f"{side.value} {sign} x" if side is left else f"x {sign} {side.value}"
-                raise self._refusal(_number_as_term(side.value, example))
+                raise self.refusal(_number_as_term(side.value, example))
         if left == right:
-            raise self._refusal(
+            raise self.refusal(
                 "a term crossed with itself adds nothing; write I(x**2) for its square"
             )
         first, second = self._terms(left), self._terms(right)
@@ -274,7 +340,7 @@ class _Reader:
         order = right.value if isinstance(right, Literal) else None
         count = self._terms(left)
         if type(order) is not int or order < 1 or count < 2:
-            raise self._refusal(
+            raise self.refusal(
                 "'**' outside of a function crosses terms, as (a + b)**2; write I(x**2)"
             )
         right.value = min(order, count)  # formulae counts up to it, however large
@@ -290,16 +356,16 @@ class _Reader:
         while isinstance(effect, Grouping):
             effect = effect.expression
         if isinstance(effect, Unary) or (isinstance(effect, Literal) and effect.value == 0):
-            raise self._refusal("nothing varies with the group; write (1 | g), or (0 + x | g)")
+            raise self.refusal("nothing varies with the group; write (1 | g), or (0 + x | g)")
         if any(isinstance(side, Binary) and side.operator.kind == "PIPE" for side in (left, right)):
-            raise self._refusal("a '|' follows another; write (x | g) + (x | h)")
+            raise self.refusal("a '|' follows another; write (x | g) + (x | h)")
         if isinstance(right, Literal | Unary):
-            raise self._refusal("no column stands after a '|'; write (1 | g)")
+            raise self.refusal("no column stands after a '|'; write (1 | g)")
         return (self._terms(left) + 1) * self._terms(right)
 
     def _column(self, tree: Any, numeric: bool = False) -> None:
         if isinstance(tree, Variable) and tree.level is not None:
-            raise self._refusal("a column is followed by '['; write I(x == 'a')")
+            raise self.refusal("a column is followed by '['; write I(x == 'a')")
         name = tree.name.lexeme if isinstance(tree, Variable) else tree.expression.lexeme[1:-1]
         self.columns[name] = None
         if numeric:
@@ -309,7 +375,7 @@ class _Reader:
 
     def _name(self, tree: Any) -> str:
         if not isinstance(tree.callee, Variable) or tree.callee.level is not None:
-            raise self._refusal("what is called is no function's name")
+            raise self.refusal("what is called is no function's name")
         return str(tree.callee.name.lexeme)
 
     def _term_of_call(self, tree: Any) -> None:
@@ -320,13 +386,13 @@ class _Reader:
         else:
             varies = self._call(tree, numeric=False, depth=0)
         if not varies:
-            raise self._refusal(f"{name}(...) names no column")
+            raise self.refusal(f"{name}(...) names no column")
 
     def _columns_of_call(self, name: str, tree: Any) -> bool:
         """Read a call that makes several columns: of an expression, and constants."""
         expression, *options = tree.args or [None]
         if expression is None or isinstance(expression, Assign):
-            raise self._refusal(f"{name}() is given no column; write {name}(x)")
+            raise self.refusal(f"{name}() is given no column; write {name}(x)")
         for given in options:
             option = given.name.name.lexeme if isinstance(given, Assign) else "a number"
             value = _of_argument(given)
@@ -335,28 +401,26 @@ class _Reader:
                 constant = _of_argument(part)
                 constant = constant.right if isinstance(constant, Unary) else constant
                 if not isinstance(constant, Literal):
-                    raise self._refusal(f"{name}(x, ...) takes numbers and text after its column")
+                    raise self.refusal(f"{name}(x, ...) takes numbers and text after its column")
                 large = type(constant.value) is int and constant.value > _SIZE
                 if name in BASES and large and option not in _UNLIMITED:
-                    raise self._refusal(f"{name}(...) is given {option} above {_SIZE}")
+                    raise self.refusal(f"{name}(...) is given {option} above {_SIZE}")
         return self._value(expression, numeric=name in BASES, depth=0)
 
     def _call(self, tree: Any, numeric: bool, depth: int) -> bool:
         """Read a call that gives each row one value; return whether a column is in it."""
         name = self._name(tree)
         if name in (*CATEGORICAL, *BASES, *CONTRASTS):
-            raise self._refusal(
-                f"{name}(...) is part of another term; it must be a term of its own"
-            )
+            raise self.refusal(f"{name}(...) is part of another term; it must be a term of its own")
         if name in self.functions:
             return self._values(map(_of_argument, tree.args), False, depth)
         plain = plain_name(name)
         if plain not in ELEMENTWISE and name not in (*REMEMBERING, "I"):
-            raise self._refusal(why_not(name, self.functions))
+            raise self.refusal(why_not(name, self.functions))
         counts = ELEMENTWISE[plain].arguments if plain in ELEMENTWISE else (1,)
         if len(tree.args) not in counts or any(isinstance(part, Assign) for part in tree.args):
             words = " or ".join(map(str, counts))
-            raise self._refusal(
+            raise self.refusal(
                 f"{name}() takes {words} argument{'s' * (words != '1')}, without names"
             )
         numeric = numeric or name != "I"
@@ -369,7 +433,7 @@ class _Reader:
         floats: these neither wrap around nor, as ``9**9**9**9``, take for ever.
         """
         if depth > _DEPTH:
-            raise self._refusal(f"more than {_DEPTH} operations are one within the other")
+            raise self.refusal(f"more than {_DEPTH} operations are one within the other")
         depth += 1
         match tree:
             case Grouping():
@@ -388,7 +452,7 @@ class _Reader:
                 numeric = tree.operator.kind not in _EQUALITY
                 return self._values((tree.left, tree.right), numeric, depth)
         lexeme = tree.operator.lexeme if isinstance(tree, Binary) else "="
-        raise self._refusal(f"'{lexeme}' is part of a function, where it has no meaning")
+        raise self.refusal(f"'{lexeme}' is part of a function, where it has no meaning")
 
     def _values(self, trees: Iterable[Any], numeric: bool, depth: int) -> bool:
         """Read each of several expressions; return whether a column is in any."""
@@ -401,12 +465,12 @@ class _Reader:
         if not numeric or isinstance(tree.value, bool):
             return
         if not isinstance(tree.value, int | float):
-            raise self._refusal(f"{tree.value!r} is no number, and is computed with")
+            raise self.refusal(f"{tree.value!r} is no number, and is computed with")
         tree.lexeme = str(tree.value)  # by which the coefficient is called
         try:
             tree.value = float(tree.value)
         except OverflowError:
-            raise self._refusal(f"the number {tree.value} is too large") from None
+            raise self.refusal(f"the number {tree.value} is too large") from None
 
 
 def _number_as_term(value: object, example: str) -> str:
@@ -423,6 +487,8 @@ class _Resolver(Resolver):
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self.correlated: list[list[str]] = []
+        """the names of the terms of each ``|``, by group"""
 
     def visitBinaryExpr(self, tree: Any) -> Any:  # noqa: N802
         """Return the model of two that are combined."""
@@ -431,6 +497,8 @@ class _Resolver(Resolver):
             # formulae's own product hashes terms, which it cannot if there is a number in one
             cross = left @ right
             return left + right + cross
+        if tree.operator.kind == "PIPE":
+            return self._grouped(tree)
         if tree.operator.kind not in _SUM:
             return super().visitBinaryExpr(tree)
         first, steps = _unrolled(tree)
@@ -438,6 +506,16 @@ class _Resolver(Resolver):
         for sign, right in steps:
             term = right.accept(self)
             model = model + term if sign == "PLUS" else self._without(model, term)
+        return model
+
+    def _grouped(self, tree: Any) -> Any:
+        """Return group-specific terms, and remember which are correlated."""
+        model = super().visitBinaryExpr(tree)
+        if tree.operator.lexeme == "|":
+            by_group: dict[str, list[str]] = {}
+            for term in model.terms if isinstance(model, Model) else [model]:
+                by_group.setdefault(term.factor.name, []).append(term.name)
+            self.correlated.extend(by_group.values())
         return model
 
     def _without(self, model: Any, term: Any) -> Any:

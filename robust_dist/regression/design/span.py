@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from robust_dist.optimize.frequencies import SD, median, median_of_others
 from robust_dist.regression.design.design import BLOCK, Columns
 
 # Spreads from the median beyond which a predictor's values are outliers: so are 0.3 % of a Normal
@@ -51,21 +52,27 @@ class Basis(NamedTuple):
     """the element of theta that moves the fit of all rows alike, if there is one"""
 
 
-def triangular(blocks: Iterable[np.ndarray], columns: int) -> np.ndarray:
+def triangular(
+    blocks: Iterable[np.ndarray], columns: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return R of matrices on top of each other, X^T X = n R^T R, its diagonal not negative.
 
     By Householder's reflections of columns of size one, a block in memory at a time: to the
-    precision of the columns, whatever their units.
+    precision of the columns, whatever their units. Rows may stand for several, by their weights,
+    which add up to n.
     """
     factor, size, rows = np.zeros((0, columns)), np.ones(columns), 0
     for block in blocks:
+        if weights is not None:
+            block = block * np.sqrt(weights[rows : rows + len(block), None])
         larger = np.maximum(size if rows else 0.0, np.abs(block).max(axis=0, initial=0.0))
         larger[larger == 0] = 1.0
         stacked = np.vstack([factor * (size / larger), block / larger])
         factor, size, rows = np.linalg.qr(stacked, mode="r"), larger, rows + len(block)
     factor = np.vstack([factor, np.zeros((max(columns - len(factor), 0), columns))])
     signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
-    return signs[:, None] * factor * size / np.sqrt(max(rows, 1))
+    total = rows if weights is None else weights.sum()
+    return signs[:, None] * factor * size / np.sqrt(max(total, 1) if weights is None else total)
 
 
 def dependent_columns(factor: np.ndarray) -> np.ndarray:
@@ -169,7 +176,9 @@ def make_basis(
     return Basis(center, transform[np.ix_(place, place)], level)
 
 
-def winsorized_blocks(common: Any, data: pd.DataFrame) -> Iterator[np.ndarray]:
+def winsorized_blocks(
+    common: Any, data: pd.DataFrame, weights: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Yield the rows of a design whose predictors have no values far out.
 
     Parameters
@@ -178,8 +187,10 @@ def winsorized_blocks(common: Any, data: pd.DataFrame) -> Iterator[np.ndarray]:
         Formulae's common effects.
     data
         The columns that they were made from. Numbers that stand for categories stay as they are.
+    weights
+        How many rows each row stands for.
     """
-    limits = {name: _limits(data[name].to_numpy()) for name in _numeric(common, data)}
+    limits = {name: limits_of(data[name].to_numpy(), weights) for name in _numeric(common, data)}
     for start in range(0, len(data), BLOCK):
         block = data.iloc[start : start + BLOCK]
         inside = {name: block[name].clip(*bounds) for name, bounds in limits.items()}
@@ -205,27 +216,27 @@ def is_number(column: pd.Series) -> bool:
     return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
+def limits_of(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Return the least and the largest value within three spreads of the median.
 
-    The spread is that of values other than the median: without those that equal it a column that is
-    mostly one value has a spread as well.
+    The spread is that of values other than the median.
     """
-    deviations = np.abs(values - np.median(values))
-    other = deviations[deviations > 0]
-    reach = _REACH * 1.4826 * float(np.median(other)) if other.size else 0.0
+    deviations = np.abs(values - median(values, weights))
+    reach = _REACH * SD * median_of_others(deviations, weights)
     inside = values[deviations <= reach]
     # an even number of rows may have a median that is far from all of them
     return (inside.min(), inside.max()) if inside.size else (values.min(), values.max())
 
 
-def span_factor(columns: Columns, common: Any, data: pd.DataFrame) -> np.ndarray:
+def span_factor(
+    columns: Columns, winsorized: Iterable[np.ndarray], weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return the triangular factor of columns whose predictors are winsorised.
 
     Of the columns as they are where that leaves no rank, as an indicator of outliers has none.
     """
     size = len(columns.values)
-    factor = triangular(winsorized_blocks(common, data), size)
+    factor = triangular(winsorized, size, weights)
     if np.isfinite(factor).all() and not dependent_columns(factor).size:
         return factor
-    return triangular(columns.blocks(), size)
+    return triangular(columns.blocks(), size, weights)

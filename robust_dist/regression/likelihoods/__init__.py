@@ -4,6 +4,8 @@
 likelihood                              parameters                         scale of the laws below
 ======================================  =================================  =========================
 ``"general_robust"``                    ``alpha``, ``sigma``               orthogonal sigma
+``"contaminated"``                      ``alpha``,                         orthogonal sigma
+                                        ``contamination``, ``sigma``
 ``"student_t"``                         ``nu``, ``scale``                  of NumPyro's ``StudentT``
 ``"normal"``, ``"laplace"``,            ``scale``                          of NumPyro's laws
 ``"cauchy"``
@@ -27,10 +29,14 @@ from robust_dist._errors import InputError
 from robust_dist._words.names import nearest
 from robust_dist.regression.likelihoods._alpha import ALPHA
 from robust_dist.regression.likelihoods._alpha import alphas as alphas
+from robust_dist.regression.likelihoods._base import BACKGROUND_LOC as BACKGROUND_LOC
+from robust_dist.regression.likelihoods._base import BACKGROUND_SCALE as BACKGROUND_SCALE
+from robust_dist.regression.likelihoods._base import CONTAMINATION as CONTAMINATION
 from robust_dist.regression.likelihoods._base import SCALE_FORMULA
 from robust_dist.regression.likelihoods._base import Likelihood as Likelihood
 from robust_dist.regression.likelihoods._base import Parameters as Parameters
 from robust_dist.regression.likelihoods._base import Shape as Shape
+from robust_dist.regression.likelihoods._names import CONTAMINATED as CONTAMINATED
 from robust_dist.regression.likelihoods._names import NAMES as NAMES
 
 LIKELIHOODS: dict[str, Likelihood] = {

@@ -14,7 +14,7 @@ from robust_dist.regression.likelihoods._link import LOGIT_OF_TWO
 from robust_dist.regression.likelihoods._tiles import over_tiles
 
 # share of the prior's spread from which on the data have hardly spoken
-_SAYS_LITTLE = 0.85
+SAYS_LITTLE = 0.85
 
 
 class _Alpha(Shape):
@@ -28,7 +28,7 @@ class _Alpha(Shape):
             f"alpha is {draws.mean():.2f} (95% interval {low:.2f} to {high:.2f}), "
             f"P(alpha < 1) = {below:.2f}"
         )
-        if prior is not None and draws.std() > _SAYS_LITTLE * prior.std():
+        if prior is not None and draws.std() > SAYS_LITTLE * prior.std():
             verdict = (
                 f"{rows} rows cannot tell heavy tails from Normal ones: "
                 "the posterior of alpha is nearly as wide as its prior"
@@ -80,4 +80,5 @@ def _weight(tile: Mapping[str, Array]) -> tuple[Array]:
 
 def alphas(law: Any) -> Any:
     """Return the alphas of a law, of which each makes a table of its own to draw from; or 0."""
+    law = getattr(law, "base_dist", law)  # before rounding
     return getattr(law, ALPHA.name, 0.0)

@@ -1,5 +1,6 @@
 """What is known of a likelihood: a law of the noise, and its parameters."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpyro import distributions as dist
 from numpyro.distributions import Distribution
+from scipy.special import ndtri
 
 from robust_dist.regression.likelihoods._kernel import Kernel
 from robust_dist.regression.likelihoods._link import LOG_SCALE, Link
@@ -19,12 +21,23 @@ from robust_dist.regression.likelihoods._tiles import over_tiles
 SCALE_FORMULA = "sigma"
 """the name under which the scale has a formula, whatever a likelihood calls it"""
 
+CONTAMINATION = "contamination"
+"""the share of rows that follow the background, where there is one"""
+BACKGROUND_LOC, BACKGROUND_SCALE = "background_loc", "background_scale"
+"""of the background, numbers that are given; of a row the first is the distance from its loc"""
+
+_SD_OF_QUARTILE = 1 / float(ndtri(0.75))
+"""of the Normal law whose quartiles are -1 and 1"""
+
 type Parameters = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A parameter without a unit, positive or zero, that says how heavy the tails are."""
+    """A parameter without a unit, positive or zero, that says how heavy the tails are.
+
+    Of several, the first is that of the likelihood's compiled form.
+    """
 
     name: str
     prior: Callable[[], Distribution]
@@ -32,7 +45,9 @@ class Shape:
     link: Link | None = None
     """what a formula makes linear, if the parameter may have one"""
     closed: bool = False
-    """whether it may be fixed at zero and at infinity"""
+    """whether it may be fixed at zero, and at its upper end"""
+    upper: float = math.inf
+    """what it cannot be above"""
     landmarks: tuple[float, ...] = ()
     """below which it is told how probable the shape is, the one that matters most first"""
     members: Mapping[float, str] = field(default_factory=dict)
@@ -71,13 +86,23 @@ class Likelihood(ABC):
     scales: ClassVar[tuple[str, ...]] = ("scale",)
     law_scales: ClassVar[tuple[str, ...]] = ("scale",)
     symmetric: ClassVar[bool] = True
+    tails: ClassVar[bool] = True
+    """whether JAX computes both its tails, which responses that are not observed in full need"""
     kernel: ClassVar[Kernel | None] = None
-    """its compiled form; a law without one is sampled by NumPyro"""
+    """its compiled form, without the background; a law without one is sampled by NumPyro"""
+    background_width: ClassVar[float | None] = None
+    """of the law, no parameter's, that a share of the rows follows besides: its scale in spreads of
+    the response, about whose median it lies; if there is such a law"""
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """What is sampled."""
         return (*(shape.name for shape in self.shapes), *self.scales)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What no data inform: numbers, of which the priors hold the values."""
+        return () if self.background_width is None else (BACKGROUND_LOC, BACKGROUND_SCALE)
 
     @property
     def links(self) -> dict[str, tuple[str, Link]]:
@@ -154,14 +179,36 @@ class Likelihood(ABC):
         """Return the law with loc and what is sampled."""
         return self.row_law(**parameters)
 
+    def background_log_density(self, z: np.ndarray, cell: float = 0.0) -> np.ndarray:
+        """Return the log density of the background at a distance from its loc over its scale.
+
+        Of a cell of this width about there, if it has one, its mean.
+        """
+        raise NotImplementedError
+
     # --- what the law says of residuals -------------------------------------------------------
+
+    def mean(self, parameters: Parameters) -> np.ndarray:
+        """Return the mean of the response; of symmetric noise the centre, mean or no mean."""
+        if self.symmetric:
+            return parameters["loc"]
+        with jax.enable_x64(True):
+            return np.asarray(self.row_law(**parameters).mean)
+
+    def noise(self, parameters: Parameters, unit: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parameters of the law of the residual over a unit."""
+        lengths = {*self.law_scales, BACKGROUND_LOC, BACKGROUND_SCALE} & parameters.keys()
+        over = {name: parameters[name] / unit for name in lengths}
+        return {**parameters, **over, "loc": np.zeros((1, 1))}
 
     def reduced(self, y: np.ndarray, parameters: Parameters) -> tuple[np.ndarray, np.ndarray, dict]:
         """Return residual over scale, the scale, and the parameters of the law it follows."""
         unit = parameters[self.law_scales[0]]
-        scales = {name: parameters[name] / unit for name in self.law_scales}
-        law = {**parameters, **scales, "loc": np.zeros((1, 1))}
-        return (y - parameters["loc"]) / unit, unit, law
+        return (y - parameters["loc"]) / unit, unit, self.noise(parameters, unit)
+
+    def outlier_probability(self, z: np.ndarray, law: Parameters) -> np.ndarray:
+        """Return the probability that a reduced residual is of the background."""
+        raise NotImplementedError
 
     @abstractmethod
     def irls_weight(self, z: np.ndarray, law: Parameters) -> np.ndarray:
@@ -181,6 +228,11 @@ class Likelihood(ABC):
         """Return half of the distance between the quartiles of the reduced law."""
         half_range = _upper_quartile if self.symmetric else _half_range
         return over_tiles(partial(half_range, self), law)[0]
+
+    def robust_sd(self, parameters: Parameters) -> np.ndarray:
+        """Return the sd of the Normal law of the noise's quartiles, which 1.4826 MAD estimates."""
+        _, unit, law = self.reduced(np.zeros(1), parameters)
+        return unit * self.quartile(law) * _SD_OF_QUARTILE
 
 
 # beside a law's parameters, of which none has this name

@@ -29,11 +29,15 @@ def _no_tables() -> np.ndarray:
 type Row = tuple[float, float, float, float, float]
 """the log density of u, and the derivatives in u, in the shape, and of the log density of the
 residual in the logarithm of the first and of the second scale"""
+type CellRow = Callable[[float, float, Any], Row]
+"""the same of the density's mean over a cell about u, half of whose width is the second number"""
 
 
 class Kernel(NamedTuple):
     """The log density of a residual over its scale, u, and its derivatives."""
 
+    name: str
+    """under which it is shipped, compiled (``_precompute/densities``)"""
     prepare: Callable[[float, float, Any], tuple[float, ...]]
     """of the shape, of the ratio of a second scale to the first, and of the tables: whatever
     ``row`` needs of them"""

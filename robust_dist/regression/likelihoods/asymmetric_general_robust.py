@@ -35,7 +35,7 @@ class _Asymmetric(Likelihood):
     shapes = (ALPHA,)
     scales = law_scales = ("scale_left", "scale_right")
     symmetric = False
-    kernel = Kernel(_prepare, _row, tables)
+    kernel = Kernel("asymmetric_general_robust", _prepare, _row, tables)
 
     def row_law(self, **parameters: Any) -> Distribution:
         return AsymmetricGeneralRobust(**parameters)

@@ -26,7 +26,7 @@ def _row(u: float, shared: tuple[float, ...]) -> Row:
 class _Cauchy(OfSciPy):
     name = "cauchy"
     title = "Cauchy"
-    kernel = Kernel(_prepare, _row)
+    kernel = Kernel("cauchy", _prepare, _row)
 
     def row_law(self, **parameters: Any) -> dist.Distribution:
         return dist.Cauchy(**parameters)

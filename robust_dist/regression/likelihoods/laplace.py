@@ -25,7 +25,7 @@ def _row(u: float, shared: tuple[float, ...]) -> Row:
 class _Laplace(OfSciPy):
     name = "laplace"
     title = "Laplace"
-    kernel = Kernel(_prepare, _row)
+    kernel = Kernel("laplace", _prepare, _row)
 
     def row_law(self, **parameters: Any) -> dist.Distribution:
         return dist.Laplace(**parameters)

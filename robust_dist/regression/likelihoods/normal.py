@@ -24,7 +24,7 @@ def _row(u: float, shared: tuple[float, ...]) -> Row:
 class _Normal(OfSciPy):
     name = "normal"
     title = "Normal"
-    kernel = Kernel(_prepare, _row)
+    kernel = Kernel("normal", _prepare, _row)
 
     def row_law(self, **parameters: Any) -> dist.Distribution:
         return dist.Normal(**parameters)

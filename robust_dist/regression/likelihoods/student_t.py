@@ -58,8 +58,10 @@ def _row(u: float, shared: tuple[float, ...]) -> Row:
 class _StudentT(OfSciPy):
     name = "student_t"
     title = "Student's t"
-    kernel = Kernel(_prepare, _row)
+    kernel = Kernel("student_t", _prepare, _row)
     shapes = (_NU,)
+    # JAX has no derivative of the incomplete beta function in nu
+    tails = False
 
     def row_law(self, **parameters: Any) -> dist.Distribution:
         return dist.StudentT(parameters.pop("nu"), **parameters)

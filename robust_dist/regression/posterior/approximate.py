@@ -1,8 +1,11 @@
 """Approximations of the posterior: a Normal on the sampler's axes, by optimisation.
 
 ``map`` is the mode (``modes``) alone; ``laplace`` is the Normal with the mode's place and the
-curvature there; ``svi`` is as near to the posterior as the evidence lower bound can tell. If there
-are many rows, ``svi`` looks at parts of them at a time, which finds the mean well, but the
+curvature there; ``svi`` is as near to the posterior as the evidence lower bound can tell. Where the
+posterior has several modes, each has a Normal of its own, and its share of the draws is that of its
+mass: Laplace's approximation of the evidence, or the evidence lower bound.
+
+If there are many rows, ``svi`` looks at parts of them at a time, which finds the mean well, but the
 covariance only roughly, so noisy are such parts; the covariance is then the inverse curvature of
 all rows at this mean. Curvatures are those over a standard deviation to either side, since Laplace
 noise has none at a point.
@@ -24,11 +27,19 @@ from numpyro.infer import SVI, Trace_ELBO, init_to_uniform
 from numpyro.infer.autoguide import AutoDiagonalNormal, AutoMultivariateNormal
 from numpyro.optim import Adam
 
-from robust_dist._errors import InputError
 from robust_dist.many_rows import mean_log_density
+from robust_dist.optimize.explore import shares
 from robust_dist.regression.model import STRUCTURES, Constants
+from robust_dist.regression.posterior.mixture import allotted
 from robust_dist.regression.posterior.modes import Target, find_mode, sampler_target, starts
-from robust_dist.regression.posterior.padding import fill, padded
+from robust_dist.regression.posterior.normals import (
+    Normal,
+    evidence_bound,
+    log_density_of,
+    log_evidence,
+    normal_about,
+)
+from robust_dist.regression.posterior.padding import fill, padded, spaced
 from robust_dist.regression.posterior.pointwise import MANY
 from robust_dist.regression.posterior.sites import Model, size, unconstrained
 
@@ -38,8 +49,6 @@ BATCH = 4096
 """rows that a step of SVI looks at"""
 _STEPS = 10_000
 _BLOCKS = 20
-# of the width over which curvature is taken, each of which may shrink or widen it tenfold
-_SECANT_STEPS = 8
 # beyond, a full covariance has more numbers than a Normal without correlations is wrong
 _CORRELATED = 100
 _K = 0.7
@@ -70,6 +79,7 @@ def approximate(
     data: Mapping[str, Any],
     shape: tuple[int, int],
     progress: bool,
+    modes: Mapping[str, np.ndarray] | None = None,
 ) -> Approximation:
     """Return draws of the sampled sites, and what is wrong with them.
 
@@ -85,6 +95,9 @@ def approximate(
         Of the draws; of ``"map"`` there is one.
     progress
         Whether to show a progress bar on stderr.
+    modes
+        Unconstrained values of the sites where there are modes, which lead the shapes.
+        ``"laplace"`` and ``"svi"`` are Normals about each of them, ``"map"`` is the highest.
 
     Raises
     ------
@@ -92,35 +105,52 @@ def approximate(
         If the posterior has no curvature at its mode.
     """
     optimise, draw = jax.random.split(key)
-    svi = None
+    known = _vectors(model, constants, data, modes)
+    rows = len(data["y"])
+    points: list[np.ndarray | None] = [*known] or [None]
+    svi = []
     if method == "svi":
-        svi = _variational(model, constants, optimise, data, progress)
+        svi = [_variational(model, constants, optimise, data, progress, point) for point in points]
     with jax.enable_x64(True):
-        rows = len(data["y"])
         target = sampler_target(model, constants, fill(data, padded(rows)) if rows < MANY else data)
-        if svi is None:
-            mode = find_mode(target, _starts(model, constants, data, target.size))
-            center, problems = jnp.asarray(mode.vector), mode.problems
-        else:
-            center, problems = jnp.asarray(svi[0], float), ()
+        climb_from = partial(_starts, model, constants, data, target.size, known)
         if method == "map":
-            return Approximation(_as_numpy(target.constrain(center), 2), problems)
-        factor = None if svi is None else svi[1]
-        if factor is None:
-            factor = _inverse_curvature(lambda vector: -target.slope(vector)[1], center)
-        noise = jax.random.normal(draw, (shape[0] * shape[1], target.size), float)
-        # rounded to a single number, draws would be no approximation
-        if not bool(jnp.isfinite(factor).all() & (jnp.diag(factor) != 0).all()):
-            raise InputError(
-                "the posterior has no peak with a curvature at its mode, so there is no Laplace "
-                "approximation; use method 'nuts'"
+            mode = find_mode(target, climb_from())
+            return Approximation(
+                _as_numpy(target.constrain(jnp.asarray(mode.vector)), 2), mode.problems
             )
-        vectors = center + noise @ jnp.asarray(factor, float).T
-        draws = target.constrain_all(vectors)
-        problems += _mismatch(target, vectors, noise, rows, method)
+        normals: list[Normal] = []
+        problems: tuple[str, ...] = ()
+        for number, point in enumerate(points):
+            if svi:
+                center, factor = svi[number]
+            else:
+                mode = find_mode(target, climb_from() if point is None else point[None])
+                center, factor = mode.vector, None
+                problems += mode.problems
+            normals.append(normal_about(target, center, factor))
+        noise = np.asarray(jax.random.normal(draw, (shape[0] * shape[1], target.size), float))
+        weights = np.ones(1)
+        if len(normals) > 1:
+            weights = shares(
+                [
+                    evidence_bound(target, normal, noise) if svi else log_evidence(target, normal)
+                    for normal in normals
+                ]
+            )
+        generator = np.random.default_rng(np.asarray(jax.random.key_data(draw)))
+        owner = allotted(weights, len(noise), generator)
+        vectors = np.empty_like(noise)
+        for number, normal in enumerate(normals):
+            own = owner == number
+            vectors[own] = normal.center + noise[own] @ normal.factor.T
+        draws = target.constrain_all(jnp.asarray(vectors))
+        problems += _mismatch(
+            target, vectors, log_density_of(normals, weights, vectors, noise), rows, method
+        )
         return Approximation(
             {name: v.reshape(*shape, *v.shape[1:]) for name, v in _as_numpy(draws, 0).items()},
-            problems,
+            tuple(dict.fromkeys(problems)),
         )
 
 
@@ -130,31 +160,45 @@ def _as_numpy(draws: Mapping[str, Array], axes: int) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float32)[lead] for name, value in draws.items()}
 
 
-def _starts(model: Model, constants: Constants, data: Mapping[str, Any], size: int) -> np.ndarray:
+def _vectors(
+    model: Model,
+    constants: Constants,
+    data: Mapping[str, Any],
+    modes: Mapping[str, np.ndarray] | None,
+) -> np.ndarray:
+    """Return modes as vectors of the sites in the order of the model, shape (modes, size)."""
+    shapes = unconstrained(model, constants, data)
+    if modes is None:
+        return np.zeros((0, size(shapes)))
+    return np.concatenate([np.reshape(modes[n], (len(modes[n]), -1)) for n in shapes], axis=1)
+
+
+def _starts(
+    model: Model,
+    constants: Constants,
+    data: Mapping[str, Any],
+    size: int,
+    known: np.ndarray,
+) -> np.ndarray:
     """Return where to climb from: of many rows the mode of some of them alone."""
     rows = len(data["y"])
     if rows <= _PILOT:
-        return starts(size)
-    part = _pilot(data)
+        return np.vstack([starts(size), known])
+    if len(known):
+        return known
+    part = spaced(data, _PILOT)
     pilot = sampler_target(model, constants._replace(copies=rows / len(part["y"])), part)
     return find_mode(pilot, starts(size)).vector[None]
 
 
-def _pilot(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return some of the rows."""
-    step = -(-len(data["y"]) // _PILOT)
-    return jax.tree.map(lambda values: values[::step], dict(data))
-
-
 def _mismatch(
-    target: Target, vectors: Array, noise: Array, rows: int, method: str
+    target: Target, vectors: np.ndarray, log_density: np.ndarray, rows: int, method: str
 ) -> tuple[str, ...]:
     """Return a sentence if the draws are not of the posterior, by Pareto-smoothed weights."""
     from arviz_stats.base import array_stats
 
     count = int(np.clip(_EVALUATIONS / rows, 200, 4000))
-    density = target.densities(vectors[:count])
-    ratios = np.asarray(density + 0.5 * (noise[:count] ** 2).sum(axis=1))
+    ratios = np.asarray(target.densities(jnp.asarray(vectors[:count]))) - log_density[:count]
     if not np.isfinite(ratios).all():
         k = np.inf
     elif len(ratios) < 100 or np.ptp(ratios) == 0:
@@ -171,7 +215,7 @@ def _mismatch(
 
 def mean_density(model: Model, constants: Constants, data: Mapping[str, Any]) -> float:
     """Return about the mean log density of a row, at the mode of some of the rows."""
-    part = _pilot(data)
+    part = spaced(data, _PILOT)
     with jax.enable_x64(True):
         target = sampler_target(model, constants, part)
         # one start: of a mode elsewhere the mean would do as well
@@ -181,9 +225,17 @@ def mean_density(model: Model, constants: Constants, data: Mapping[str, Any]) ->
 
 
 def _variational(
-    model: Model, constants: Constants, key: Array, data: Mapping[str, Any], progress: bool
-) -> tuple[Array, Array | None]:
-    """Return the mean of the nearest Normal, and its covariance's factor where all rows tell it."""
+    model: Model,
+    constants: Constants,
+    key: Array,
+    data: Mapping[str, Any],
+    progress: bool,
+    point: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mean of the nearest Normal about a point, and its covariance's factor.
+
+    The latter where all rows tell it.
+    """
     start, optimise = jax.random.split(key)
     rows = len(data["y"])
     batch = batch_size("svi", rows)
@@ -191,11 +243,13 @@ def _variational(
     arrays = jax.tree.map(jnp.asarray, dict(data))
     correlated = size(unconstrained(model, constants, arrays)) <= _CORRELATED
     first, block, law_of = _steps(model, correlated, min(0.1, 3 / rows**0.5), batch)
-    state = first(start, constants, arrays)
+    center = np.zeros(size(unconstrained(model, constants, arrays))) if point is None else point
+    state = first(start, jnp.asarray(center, float), constants, arrays)
     for keys in _with_bar(jax.random.split(optimise, (_BLOCKS, _STEPS // _BLOCKS)), progress):
         state = block(state, keys, constants, arrays)
     mean, factor = law_of(state)
-    return mean, None if batch is not None and correlated else factor
+    known = batch is None or not correlated
+    return np.asarray(mean, float), np.asarray(factor, float) if known else None
 
 
 @lru_cache(maxsize=STRUCTURES)
@@ -227,8 +281,12 @@ def _steps(
         chosen = jax.random.randint(key, (batch,), 0, len(data["y"]))
         return jax.tree.map(lambda values: values[chosen], dict(data))
 
-    def first(key: Array, constants: Constants, data: Mapping[str, Any]) -> Any:
-        return svi.init(key, constants=constants, **part(key, data))
+    def first(key: Array, center: Array, constants: Constants, data: Mapping[str, Any]) -> Any:
+        state = svi.init(key, constants=constants, **part(key, data))
+        values = svi.optim.get_params(state.optim_state)
+        # about the mode; the other parameters of the guide are its widths
+        values = {name: v + center if name.endswith("_loc") else v for name, v in values.items()}
+        return state._replace(optim_state=svi.optim.init(values))
 
     @jax.jit
     def block(state: Any, keys: Array, constants: Constants, data: Mapping[str, Any]) -> Any:
@@ -242,32 +300,6 @@ def _steps(
         return law.mean, law.scale_tril if correlated else jnp.diag(law.variance**0.5)
 
     return first, block, law_of
-
-
-def _inverse_curvature(slope: Callable[[Array], Array], center: Array) -> Array:
-    r"""Return L, with L L^T the inverse of H, the curvature over a standard deviation.
-
-    With H^-1 = L L^T, the slope g of the potential and the unit vectors e_k,
-
-    .. math:: L^T H L e_k = L^T \bigl(g(\mu + L e_k) - g(\mu - L e_k)\bigr) / 2 = e_k .
-
-    It is the mean curvature under that Normal as far as a cubature of 2 d points can tell, which
-    a variational Normal has, and the Hessian where that is constant. Zeros if there is no peak.
-    """
-
-    def seen(factor: Array) -> Array:
-        # one after the other: all together would hold the data as often as there are parameters
-        rises = [0.5 * (slope(center + step) - slope(center - step)) for step in factor.T]
-        product = jnp.stack(rises) @ factor
-        return 0.5 * (product + product.T)
-
-    factor = jnp.eye(center.size, dtype=center.dtype) * 1e-2
-    for _ in range(_SECANT_STEPS):
-        values, axes = jnp.linalg.eigh(seen(factor))
-        factor = factor @ (axes / jnp.sqrt(jnp.clip(values, 1e-2, 1e2)))
-    if not bool((jnp.linalg.eigvalsh(seen(factor)) > 0.1).all()):
-        return jnp.zeros_like(factor)  # no peak, however far one looks
-    return factor
 
 
 def _with_bar(blocks: Any, progress: bool) -> Any:

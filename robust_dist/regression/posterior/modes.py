@@ -20,6 +20,7 @@ import numpy as np
 from jax import Array, lax
 from scipy import optimize
 
+from robust_dist.optimize.log_density import LogDensity
 from robust_dist.regression.model import STRUCTURES
 from robust_dist.regression.posterior.sites import (
     Model,
@@ -125,11 +126,11 @@ def starts(size: int, key: int = 0) -> np.ndarray:
     return np.vstack([np.zeros(size), radii * generator.uniform(-1, 1, (_STARTS, size))])
 
 
-def find_mode(target: Target, points: np.ndarray) -> Mode:
+def find_mode(target: Target | LogDensity, points: np.ndarray) -> Mode:
     """Return the highest point that can be climbed to from any of these, shape (starts, size)."""
 
     def descent(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = target.slope(jnp.asarray(vector))
+        value, gradient = target.slope(vector)  # type: ignore[arg-type]
         if not np.isfinite(value):  # beyond the reach of doubles: turn back
             return _INFINITE, np.zeros_like(vector)
         return -float(value), -np.asarray(gradient)

@@ -34,10 +34,17 @@ _STEPS = 100
 """that a program takes at most"""
 _ATTEMPTS = 100
 """to find a start where the density is finite"""
+_RADIUS = 0.1
+"""about a start where it is not"""
 
 
 def sample(
-    model: Model, constants: Any, data: Mapping[str, Any], key: Array, run: Run
+    model: Model,
+    constants: Any,
+    data: Mapping[str, Any],
+    key: Array,
+    run: Run,
+    starts: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return draws of every site and the sampler's statistics, chains and draws leading.
 
@@ -51,6 +58,8 @@ def sample(
         Of JAX.
     run
         How to sample.
+    starts
+        Unconstrained values of each site, chains leading; by default within 1 of the origin.
 
     Raises
     ------
@@ -58,7 +67,16 @@ def sample(
         If no start has a finite density.
     """
     keys = jax.random.split(key, run.chains)
-    parts = [keys[i : i + 1] for i in range(run.chains)] if run.in_turns else [keys]
+    shapes = unconstrained(model, constants, data)
+    if starts is None:
+        centers = {name: jnp.zeros((run.chains, *shape)) for name, shape in shapes.items()}
+        radius = 1.0  # the standardised origin is a robust fit: chains start apart, but near
+    else:
+        centers, radius = {name: jnp.asarray(starts[name], float) for name in shapes}, 0.0
+    chains = (keys, centers, jnp.full(run.chains, radius))
+    parts = [chains]
+    if run.in_turns:
+        parts = [jax.tree.map(lambda v, i=i: v[i : i + 1], chains) for i in range(run.chains)]
     steps = len(parts) * (run.warmup + run.draws)
     with _Bar(steps, run.progress) as bar:
         results = [_chains(model, constants, data, part, run, bar) for part in parts]
@@ -66,7 +84,7 @@ def sample(
 
 
 def _chains(
-    model: Model, constants: Any, data: Mapping[str, Any], keys: Array, run: Run, bar: "_Bar"
+    model: Model, constants: Any, data: Mapping[str, Any], chains: Any, run: Run, bar: "_Bar"
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the draws of chains that run together."""
     how = "together"
@@ -75,7 +93,7 @@ def _chains(
     elif jax.local_device_count() >= run.chains > 1:
         how = "devices"
     start, advance = _programs(model, run.warmup, run.target_accept, run.dense, how, run.chains)
-    states = _started(start, keys, constants, data)
+    states = _started(start, chains, constants, data)
     kept = []
     for phase, total in (("warm-up", run.warmup), ("sampling", run.draws)):
         for done in range(0, total, _STEPS):
@@ -88,17 +106,18 @@ def _chains(
 
 
 def _started(
-    start: Callable[..., Any], keys: Array, constants: Any, data: Mapping[str, Any]
+    start: Callable[..., Any], chains: Any, constants: Any, data: Mapping[str, Any]
 ) -> Any:
     """Return the chains' states where the density is finite."""
-    attempts = keys
+    attempts, centers, radius = chains
     for _ in range(_ATTEMPTS):
-        states = start(attempts, constants, data)
+        states = start((attempts, centers, radius), constants, data)
         finite = jnp.isfinite(states.potential_energy)
         if bool(finite.all()):
             return states
         others = jax.vmap(lambda key: jax.random.fold_in(key, 1))(attempts)
         attempts = jnp.where(finite, attempts, others)
+        radius = jnp.where(finite, radius, jnp.maximum(radius, _RADIUS))
     raise InputError(NOWHERE)
 
 
@@ -131,14 +150,13 @@ def _programs(
         )
         return state, step
 
-    def start(key: Array, constants: Any, data: Mapping[str, Any]) -> Any:
+    def start(chain: Any, constants: Any, data: Mapping[str, Any]) -> Any:
+        key, centers, radius = chain
         key, start = jax.random.split(key)
-        shapes = unconstrained(model, constants, data)
-        keys = jax.random.split(start, len(shapes))
-        # the standardised origin is a robust fit: chains start apart, but not far from it
+        keys = jax.random.split(start, len(centers))
         z = {
-            name: jax.random.uniform(each, shape, minval=-1.0, maxval=1.0)
-            for (name, shape), each in zip(shapes.items(), keys, strict=True)
+            name: center + radius * jax.random.uniform(each, center.shape, minval=-1.0, maxval=1.0)
+            for (name, center), each in zip(centers.items(), keys, strict=True)
         }
         return kernel(z, key, constants, data)[0]
 

@@ -1,8 +1,12 @@
-"""Rows filled up to one of a few numbers, so that what is compiled serves data of like size."""
+"""How many rows a program sees: filled up to one of a few numbers, which serve data of like size.
+
+Or some of them, evenly spaced.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 _LEAST = 16
@@ -39,3 +43,9 @@ def fill(data: Mapping[str, Any], rows: int) -> dict[str, Any]:
     return {name: longer(values) for name, values in data.items()} | {
         "keep": longer(keep, "constant")
     }
+
+
+def spaced(data: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Return a model's rows, or as many of them as there may be, evenly spaced."""
+    step = -(-len(data["y"]) // most)
+    return dict(data) if step <= 1 else jax.tree.map(lambda values: values[::step], dict(data))

@@ -72,67 +72,116 @@ def prepare(
         Of so many draws of the prior one is kept.
     """
     rows = len(data["y"])
-    host = jax.tree.map(np.asarray, dict(data))
-    if rows < MANY:
-        host = fill(host, padded(rows))
-        host.pop("keep")  # what becomes of the last rows is not looked at
-    blocks = list(_blocks(len(host["y"])))
-
-    def part(block: slice) -> dict[str, Any]:
-        return jax.tree.map(lambda values: values[block], host)
-
-    first = part(blocks[0])
-    one, tables = _shapes(model, constants, first)
-    at_once = max(1, min(_AT_ONCE // len(first["y"]), _ALPHAS // tables, _DRAWS, padded(count)))
-    before = max(1, min(-(-PRIOR_DRAWS // thin), int(numbers(rows) / rows)))
-    from_prior = _drawing(model)
-    shapes = {name: jax.ShapeDtypeStruct((at_once, *v.shape), v.dtype) for name, v in one.items()}
-    keys = jax.random.split(jax.random.key(0), at_once)
-    evaluating = _evaluating(model, _avals((keys, shapes, constants, first)))
-
-    def evaluate(key: Array, latent: Mapping[str, np.ndarray], block: slice) -> Any:
-        """Yield some draws at a time: which, and what follows from them."""
-        call, total = evaluating.result(), len(next(iter(latent.values())))
-        rows_of_block = part(block)
-        for number, start in enumerate(range(0, total, at_once)):
-            # the last are filled up with draws that were there before
-            chosen = np.arange(start, start + at_once) % total
-            draws = {name: value[chosen] for name, value in latent.items()}
-            each = jax.random.split(jax.random.fold_in(key, number), at_once)
-            kept = min(at_once, total - start)
-            following = call(each, draws, constants, rows_of_block)
-            yield (
-                slice(start, start + kept),
-                jax.tree.map(lambda v, n=kept: np.asarray(v)[:n], following),
-            )
+    program = _Program(model, constants, data, count)
 
     def follow(key: Array, latent: Mapping[str, ArrayLike]) -> Following:
         keys = jax.random.split(key, 3)
-        draws = {
-            name: np.asarray(value, shapes[name].dtype).reshape(-1, *one[name].shape)
-            for name, value in latent.items()
-        }
-        prior = _prior_draws(from_prior, keys[1], before, at_once, constants, first)
+        prior, prior_predictive = program.prior(keys[1], keys[2], -(-PRIOR_DRAWS // thin))
         log_likelihood = np.empty((count, rows), np.float32)
         predictive = np.empty((count, rows), np.float32)
-        prior_predictive = np.empty((before, rows), np.float32)
-        log_prior: dict[str, list[np.ndarray]] = {name: [] for name in one}
-        for number, block in enumerate(blocks):
-            within = slice(block.start, min(block.stop, rows))
-            width = within.stop - within.start
-            for chosen, values in evaluate(jax.random.fold_in(keys[0], number), draws, block):
-                density, response, of_prior = values
-                log_likelihood[chosen, within] = density[:, :width]
-                predictive[chosen, within] = response[:, :width]
-                if number == 0:
-                    for name, value in of_prior.items():
-                        log_prior[name].append(value)
-            for chosen, values in evaluate(jax.random.fold_in(keys[2], number), prior, block):
-                prior_predictive[chosen, within] = values[1][:, :width]
+        log_prior: dict[str, list[np.ndarray]] = {name: [] for name in program.sites}
+        draws = program.shaped(latent)
+        for chosen, within, values in program.evaluate(keys[0], draws):
+            log_likelihood[chosen, within], predictive[chosen, within], of_prior = values
+            if within.start == 0:
+                for name, value in of_prior.items():
+                    log_prior[name].append(value)
         joined = {name: np.concatenate(values) for name, values in log_prior.items()}
         return Following(log_likelihood, predictive, joined, prior, prior_predictive)
 
     return follow
+
+
+def draw_prior(
+    model: Model, constants: Any, data: Mapping[str, Any], count: int, key: Array
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return draws of what the model samples, from the prior, and a response of each row.
+
+    Parameters
+    ----------
+    model, constants, data
+        As for :func:`prepare`.
+    count
+        How many draws; fewer if draws times rows would take too much memory.
+    key
+        Of the draws.
+    """
+    prior_key, response_key = jax.random.split(key)
+    return _Program(model, constants, data, count).prior(prior_key, response_key, count)
+
+
+class _Program:
+    """The program that evaluates some draws on a block of rows, and what it is called with."""
+
+    def __init__(self, model: Model, constants: Any, data: Mapping[str, Any], count: int) -> None:
+        self._rows = len(data["y"])
+        host = jax.tree.map(np.asarray, dict(data))
+        if self._rows < MANY:
+            host = fill(host, padded(self._rows))
+            host.pop("keep")  # what becomes of the last rows is not looked at
+        self._blocks = list(_blocks(len(host["y"])))
+        self._host, self._constants = host, constants
+        first = self._part(self._blocks[0])
+        one, tables = _shapes(model, constants, first)
+        at_once = min(_AT_ONCE // len(first["y"]), _ALPHAS // tables, _DRAWS, padded(count))
+        self._at_once = max(1, at_once)
+        self.sites = {name: shape.shape for name, shape in one.items()}
+        self._shapes = {
+            name: jax.ShapeDtypeStruct((self._at_once, *v.shape), v.dtype)
+            for name, v in one.items()
+        }
+        self._from_prior = _drawing(model)
+        keys = jax.random.split(jax.random.key(0), self._at_once)
+        self._call = _evaluating(model, _avals((keys, self._shapes, constants, first)))
+
+    def shaped(self, latent: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+        """Return draws as the program takes them."""
+        return {
+            name: np.asarray(value, self._shapes[name].dtype).reshape(-1, *self.sites[name])
+            for name, value in latent.items()
+        }
+
+    def evaluate(self, key: Array, latent: Mapping[str, np.ndarray]) -> Iterator[Any]:
+        """Yield some draws and rows at a time: which of both, and what follows from them.
+
+        That is the rows' log density, a response of each, and the sites' log density.
+        """
+        call, total = self._call.result(), len(next(iter(latent.values())))
+        for place, block in enumerate(self._blocks):
+            of_block = jax.random.fold_in(key, place)
+            rows_of_block = self._part(block)
+            within = slice(block.start, min(block.stop, self._rows))
+            for number, start in enumerate(range(0, total, self._at_once)):
+                # the last are filled up with draws that were there before
+                chosen = np.arange(start, start + self._at_once) % total
+                draws = {name: value[chosen] for name, value in latent.items()}
+                each = jax.random.split(jax.random.fold_in(of_block, number), self._at_once)
+                kept = min(self._at_once, total - start)
+                density, response, of_prior = jax.tree.map(
+                    lambda value, kept=kept: np.asarray(value)[:kept],
+                    call(each, draws, self._constants, rows_of_block),
+                )
+                width = within.stop - within.start
+                values = (density[:, :width], response[:, :width], of_prior)
+                yield slice(start, start + kept), within, values
+
+    def prior(
+        self, key: Array, response_key: Array, count: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return draws of the sites from the prior, and of the responses.
+
+        Of many rows they are fewer than asked for.
+        """
+        count = max(1, min(count, int(numbers(self._rows) / self._rows)))
+        first = self._part(self._blocks[0])
+        draws = _prior_draws(self._from_prior, key, count, self._at_once, self._constants, first)
+        predictive = np.empty((count, self._rows), np.float32)
+        for chosen, within, values in self.evaluate(response_key, draws):
+            predictive[chosen, within] = values[1]
+        return draws, predictive
+
+    def _part(self, block: slice) -> dict[str, Any]:
+        return jax.tree.map(lambda values: values[block], self._host)
 
 
 def _prior_draws(

@@ -1,12 +1,12 @@
 """The instant engine: nutpie's NUTS on a compiled density, in double precision.
 
 ``layout`` writes a model and its data down as numbers, ``density`` is the function of them,
-``compiled`` makes it machine code, and ``chains`` lets nutpie run on that.
+``compiled`` makes what is shipped of it machine code, and ``chains`` lets nutpie run on that.
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpyro import distributions as dist
@@ -14,8 +14,12 @@ from numpyro import distributions as dist
 from robust_dist._errors import InputError
 from robust_dist._words.text import printable
 from robust_dist.regression.datatree import Setting
+from robust_dist.regression.design.design import correlated_effects
 from robust_dist.regression.posterior.pointwise import MANY
 from robust_dist.regression.posterior.run import NOWHERE, Run
+
+if TYPE_CHECKING:
+    from robust_dist.regression.posterior.engine.chains import Density
 
 _RADIUS = 1.0
 _TRIES = 100
@@ -34,7 +38,7 @@ def unsupported(setting: Setting, data: Mapping[str, Any], mesh: Any = None) -> 
     from robust_dist.regression.posterior.engine.elements import known
     from robust_dist.regression.posterior.engine.layout import constants_of
 
-    for module in ("nutpie", "numba", "llvmlite", "arro3"):
+    for module in ("nutpie", "llvmlite", "arro3"):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed"
     if mesh is not None:
@@ -43,6 +47,12 @@ def unsupported(setting: Setting, data: Mapping[str, Any], mesh: Any = None) -> 
         return f"there are {MANY} rows or more"
     if setting.likelihood.kernel is None:
         return f"the likelihood '{setting.likelihood.name}' has no compiled form"
+    for block in correlated_effects(setting.design.groups):
+        return f"the effects '{printable(block.name)}' are correlated, which has no compiled form"
+    for curve in setting.design.curves:
+        return f"{printable(curve.name)} has no compiled form"
+    for what in setting.design.bounds:
+        return f"the response is {what}, which has no compiled form"
     laws = constants_of(setting).laws
     for name, prior in setting.priors.items():
         if isinstance(prior, dist.Distribution) and not known(laws[name]):
@@ -59,19 +69,17 @@ def ready(setting: Setting) -> str | None:
     assert kernel is not None
     try:
         rust()
-        density_of(kernel)
-    except Exception as error:  # of numba's, LLVM's and the loader's own kinds
+        density_of(kernel, setting.design.resolution is not None)
+    except Exception as error:  # of LLVM's and the loader's own kinds
         first = str(error).strip().partition("\n")[0]
         return f"nutpie's density cannot be compiled here ({type(error).__name__}: {first})"
     return None
 
 
-def log_density(
-    setting: Setting, data: Mapping[str, Any]
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def log_density(setting: Setting, data: Mapping[str, Any]) -> "Density":
     """Return the function of an unconstrained position: log density and gradient.
 
-    A position is what ``Regression.sites`` names, one after the other.
+    A position is what ``Regression.sites`` names, one after the other, as its ``layout`` tells.
     """
     from robust_dist.regression.posterior.engine.chains import Density
     from robust_dist.regression.posterior.engine.layout import lay_out
@@ -79,7 +87,7 @@ def log_density(
     layout = lay_out(setting, data)
     kernel = setting.likelihood.kernel
     assert kernel is not None
-    return Density(kernel, layout.problem, layout.size, layout.scratch)
+    return Density(kernel, layout)
 
 
 def sample(
@@ -115,9 +123,7 @@ def sample(
     layout = lay_out(setting, data)
     kernel = setting.likelihood.kernel
     assert kernel is not None
-    densities = [
-        Density(kernel, layout.problem, layout.size, layout.scratch) for _ in range(run.chains)
-    ]
+    densities = [Density(kernel, layout) for _ in range(run.chains)]
     generator = np.random.default_rng([number % 2**64 for number in seed])
     seeds = [int(number) for number in generator.integers(0, 2**63, run.chains)]
     if starts is None:

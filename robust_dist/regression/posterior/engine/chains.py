@@ -18,10 +18,14 @@ import numpy as np
 
 from robust_dist.regression.likelihoods._kernel import Kernel
 from robust_dist.regression.posterior.engine import compiled
+from robust_dist.regression.posterior.engine.layout import Layout
 from robust_dist.regression.posterior.run import Run
 
 _POLL = 0.002
 """seconds between two looks at the chains"""
+_LARGE, _SELDOM = 100, 200
+"""parameters beyond which correlations are learnt after so many draws of the warm-up, in place of
+twenty: each time takes a decomposition, half a second of two hundred parameters"""
 _STATISTICS = {
     "diverging": ("diverging", bool),
     "num_steps": ("n_steps", int),
@@ -56,9 +60,10 @@ def rust() -> Any:
 class Density:
     """The log density of a model as machine code, and the memory that one thread works in."""
 
-    def __init__(self, kernel: Kernel, problem: np.ndarray, size: int, scratch: int) -> None:
-        self.size, self.address = size, compiled.density_of(kernel)
-        self._numbers = (problem, np.zeros(scratch), kernel.tables())
+    def __init__(self, kernel: Kernel, layout: Layout) -> None:
+        self.layout, self.size = layout, layout.size
+        self.address = compiled.density_of(kernel, layout.rounded)
+        self._numbers = (layout.problem, np.zeros(layout.scratch), kernel.tables())
         self.data = _pointers(*self._numbers)
 
     def __call__(self, position: np.ndarray) -> tuple[float, np.ndarray]:
@@ -158,6 +163,8 @@ def sample_chains(
             running = sum(chain.running() for chain in chains)
             for number in range(len(chains), min(len(densities), len(chains) + _cores() - running)):
                 settings = make(seeds[number])
+                if run.dense and densities[number].size > _LARGE:
+                    _update_seldom(settings)
                 settings.update(
                     {
                         "num_tune": run.warmup,
@@ -178,6 +185,13 @@ def sample_chains(
             with contextlib.suppress(Exception):
                 chain.sampler.abort()
         raise
+
+
+def _update_seldom(settings: Any) -> None:
+    """Let the correlations be learnt at the ends of windows only."""
+    options = settings.as_dict()["settings"]
+    options["adapt_options"]["mass_matrix_update_freq"] = _SELDOM
+    settings.update_settings(options)
 
 
 def _pointers(*arrays: np.ndarray) -> np.ndarray:

@@ -1,46 +1,52 @@
-"""Machine code of the density: compiled once by numba, and loaded by LLVM from then on.
+"""Machine code of the density: finished by LLVM for this processor, kept, and loaded from then on.
 
-numba's own cache on disk would not see changes of other files, raises where it cannot write, and
-costs the second that numba takes to import. So the object file is kept instead, under a name made
-of all that it was made of.
+Most of the work is done before the package is shipped (``_precompute/densities``). What is left
+takes LLVM half a second, once for each law: the object file is kept on disk, under a name made of
+all that it was made of.
 """
 
 import contextlib
 import ctypes
 import functools
 import hashlib
-import inspect
 import os
 import platform
+import tarfile
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from types import CellType, FunctionType
 from typing import Any
 
+import robust_dist._tables
 from robust_dist._cache import cache_directory
 from robust_dist.regression.likelihoods._kernel import Kernel
-from robust_dist.regression.posterior.engine import density
 
+PATH = Path(robust_dist._tables.__file__).parent / "densities.tar.xz"
+"""the shipped code of LLVM, of each density and of ``keep``"""
+ENTRY = "entry"
+"""the function of each"""
 _KEPT: list[Any] = []
 """what owns the machine code, which is in use until the process ends"""
-_ENTRY = "entry"
 _FILES = 64
 """how many object files are kept, of 50 KB each; those of other versions go first"""
 
 
+def name_of(kernel: Kernel, rounded: bool) -> str:
+    """Return the name of the density with a law, of exact or of rounded responses."""
+    return f"{kernel.name}-rounded" if rounded else kernel.name
+
+
 @functools.cache
-def density_of(kernel: Kernel) -> int:
+def density_of(kernel: Kernel, rounded: bool = False) -> int:
     """Return the address of the log density with a law: int(size, q, gradient, value, data)."""
-    inline = _reached(kernel.row, {})
-    return _address(density.make(kernel.prepare, kernel.row), 3, inline)
+    return _address(name_of(kernel, rounded))
 
 
 @functools.cache
 def keep() -> int:
     """Return the address of what keeps the draws: int(size, size, q, out, data)."""
-    return _address(density.keep, 2, ())
+    return _address("keep")
 
 
 def callable_at(address: int) -> Callable[..., int]:
@@ -48,107 +54,41 @@ def callable_at(address: int) -> Callable[..., int]:
     return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(address)
 
 
-def _address(function: Callable[..., int], pointers: int, inline: Collection[Any]) -> int:
+def shipped(name: str) -> bytes:
+    """Return a member of the archive."""
+    with tarfile.open(PATH) as archive:
+        file = archive.extractfile(name)
+        assert file is not None
+        return file.read()
+
+
+def _address(name: str) -> int:
     import llvmlite.binding as llvm
 
-    files = {inspect.getsourcefile(each) or "" for each in _reached(function, {})}
-    sources = [Path(file).read_text("utf-8") for file in sorted(files)]
+    bitcode = shipped(f"{name}.bc")
     machine = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    made_of = (*sources, *machine, platform.python_version(), platform.platform())
-    key = _digest(repr((made_of, version("numba"), version("llvmlite"))).encode()).hex()
+    made_of = (digest(bitcode), *machine, platform.platform(), version("llvmlite"))
+    key = digest(repr(made_of).encode()).hex()
     folder = cache_directory()
-    path = None if folder is None else folder / "engine" / f"{function.__name__}-{key[:32]}.o"
+    path = None if folder is None else folder / "engine" / f"{name}-{key[:32]}.o"
     if path is not None:
         with contextlib.suppress(OSError):
             return _load(_read(path))
-    machine_code = _compile(function, pointers, inline)
+    machine_code = _finish(bitcode)
     if path is not None:
         with contextlib.suppress(OSError):
             _write(path, machine_code)
     return _load(machine_code)
 
 
-def _functions(function: Callable[..., Any]) -> dict[str, FunctionType]:
-    """Return the functions of this package that one calls, by the name that it knows them by."""
-    known = inspect.getclosurevars(function)
-    return {
-        name: value
-        for name, value in {**known.globals, **known.nonlocals}.items()
-        if isinstance(value, FunctionType) and value.__module__.startswith("robust_dist")
-    }
-
-
-def _reached(function: Any, found: dict[Any, None]) -> dict[Any, None]:
-    """Return a function and all that it calls."""
-    found[function] = None
-    for called in _functions(function).values():
-        if called not in found:
-            _reached(called, found)
-    return found
-
-
-def _jit(function: Any, done: dict[Any, Any], inline: Collection[Any]) -> Any:
-    """Return a function for numba, and before it all that it calls."""
-    import numba
-
-    if function not in done:
-        called = {name: _jit(f, done, inline) for name, f in _functions(function).items()}
-        # sums over rows may be taken in any order; the laws' own formulas may not, and are to be
-        # part of the loop over rows
-        own = function.__module__ == density.__name__
-        options: dict[str, Any] = {
-            "fastmath": {"contract", "reassoc", "nsz"} if own else {"contract"},
-            "error_model": "numpy",
-            "forceinline": function in inline,
-            "_nrt": False,  # no arrays, hence none of numba's library
-        }
-        done[function] = numba.njit(_with(function, called), **options)
-    return done[function]
-
-
-def _with(function: Any, replaced: dict[str, Any]) -> FunctionType:
-    """Return the function with others in place of some that it calls."""
-    free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    cells = [CellType(replaced[name]) if name in replaced else cell for name, cell in free]
-    return FunctionType(
-        function.__code__,
-        {**function.__globals__, **replaced},
-        function.__name__,
-        function.__defaults__,
-        tuple(cells),
-    )
-
-
-def _compile(function: Callable[..., int], pointers: int, inline: Collection[Any]) -> bytes:
-    """Return the object file of a function, which needs nothing of Python nor of numba."""
+def _finish(bitcode: bytes) -> bytes:
+    """Return the object file for this processor, several rows computed at once."""
     import llvmlite.binding as llvm
-    from numba import types
 
-    numbers = types.CPointer(types.float64)
-    sizes = 4 - pointers
-    arguments = (*[types.uint64] * sizes, *[numbers] * pointers, types.CPointer(numbers))
-    dispatcher = _jit(function, {}, inline)
-    dispatcher.compile(types.int32(*arguments))
-    (compiled,) = dispatcher.overloads.values()
-    native = compiled.fndesc.llvm_func_name
-    module = llvm.parse_assembly(compiled.library.get_llvm_str())
-    # numba's functions return a status, which is always good here, and their value by a pointer
-    given = ", ".join(f"{'i64' if i < sizes else 'ptr'} %a{i}" for i in range(5))
-    module.link_in(
-        llvm.parse_assembly(f"""
-            declare i32 @{native}(ptr, ptr, {given})
-            define i32 @{_ENTRY}({given}) {{
-                %value = alloca i32
-                %problem = alloca ptr
-                %status = call i32 @{native}(ptr %value, ptr %problem, {given})
-                %code = load i32, ptr %value
-                ret i32 %code
-            }}""")
-    )
-    for part in module.functions:
-        if not part.is_declaration and part.name != _ENTRY:
-            part.linkage = "internal"
     target = _target()
+    module = llvm.parse_bitcode(bitcode)
+    module.triple = target.triple
+    module.data_layout = str(target.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.slp_vectorization = True
     builder = llvm.create_pass_builder(target, options)
@@ -179,18 +119,19 @@ def _load(machine_code: bytes) -> int:
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
     _KEPT.append(engine)
-    return int(engine.get_function_address(_ENTRY))
+    return int(engine.get_function_address(ENTRY))
 
 
-def _digest(content: bytes) -> bytes:
+def digest(content: bytes) -> bytes:
+    """Return what tells contents apart."""
     return hashlib.sha256(content).digest()
 
 
 def _read(path: Path) -> bytes:
     """Return the code in a file, whose first bytes say whether it is whole."""
     content = path.read_bytes()
-    digest, machine_code = content[:32], content[32:]
-    if digest != _digest(machine_code):
+    told, machine_code = content[:32], content[32:]
+    if told != digest(machine_code):
         raise OSError(f"{path} is damaged")
     return machine_code
 
@@ -201,7 +142,7 @@ def _write(path: Path, machine_code: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_digest(machine_code) + machine_code)
+            file.write(digest(machine_code) + machine_code)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -9,7 +9,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from robust_dist.regression.likelihoods._kernel import exponential, logarithm
+from robust_dist.regression.likelihoods._kernel import (
+    CellRow,
+    Row,
+    exponential,
+    log_sum,
+    logarithm,
+)
 from robust_dist.regression.posterior.engine.elements import element
 
 BLOCK = 32
@@ -24,12 +30,19 @@ SHAPE, SCALE, SECOND_SCALE = 11, 13, 15
 LOCATION, LOG_SCALE, LOGIT_ALPHA = 17, 20, 23
 """of each linear predictor, how many columns (-1: there is none), the elements that are their
 coefficients, and the columns"""
-LOG_SCALE_SHIFT, HEAD = 26, 27
+LOG_SCALE_SHIFT, HALF_STEP = 26, 27
+"""where the scale's predictor is zero, and half of the step to which the response is rounded"""
+CONTAMINATION = 28
+"""which element it is, or -1, and the number it is fixed at: 0 where no row follows the background,
+whose log density in each row stands at the next"""
+BACKGROUND_AT, HEAD = 30, 31
 
-# of each term: effects k, levels, then, for each of the k: element of the sd or -1, fixed sd; these
-# stand one after the other behind places of centering, offsets in the position, columns, indices
-TERM = 6
-FIELDS = 13
+# of each term: effects k, levels, places of centering, of offsets in the position, of columns, of
+# indices, which linear predictor it is part of, then, for each of the k: element of the sd or -1,
+# fixed sd
+TERM = 7
+IN_LOCATION, IN_LOG_SCALE, IN_LOGIT_ALPHA = range(3)
+FIELDS = 14
 """numbers that describe an element: see ``elements``"""
 
 
@@ -62,10 +75,25 @@ def _total(values: Any, at: int) -> float:
     return total
 
 
+def _of(predictor: int, location: int, log_scale: int, logit_alpha: int) -> int:
+    """Return what belongs to a linear predictor."""
+    if predictor == IN_LOCATION:
+        return location
+    return log_scale if predictor == IN_LOG_SCALE else logit_alpha
+
+
 def _chosen(problem: Any, which: int, z: Any) -> float:
     """Return a parameter that all rows share."""
     at = int(problem[which])
     return problem[which + 1] if at < 0 else z[at]
+
+
+def _mixed(f: float, b: float, log_share: float, log_rest: float) -> Any:
+    """Return log((1 - share) e^f + share e^b), and e^f and e^b over that."""
+    good, bad = log_rest + f, log_share + b
+    most = max(good, bad)
+    total = most + log_sum(1.0, exponential(min(good, bad) - most))
+    return total, exponential(f - total), exponential(b - total)
 
 
 def _effects(problem: Any, term: int, z: Any, q: Any, effects: int) -> float:
@@ -105,7 +133,16 @@ def _effects_slope(
             z[to + at] += total / sd
 
 
-def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., int]:
+def of_points(row: Callable[[float, Any], Row]) -> CellRow:
+    """Return the log density of exact responses, whose cells have no width."""
+
+    def at(u: float, half: float, shared: Any) -> Row:
+        return row(u, shared)
+
+    return at
+
+
+def make(prepare: Callable[..., Any], row: CellRow) -> Callable[..., int]:
     """Return the function of a law's two; it returns 0, or 4 where the density is not finite."""
 
     def density(size: int, q: Any, gradient: Any, value: Any, data: Any) -> int:
@@ -138,6 +175,11 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
         if not own_scale:
             total -= problem[TOTAL_WEIGHT] * logarithm(scale)
         inverse_scale = 1.0 / scale
+        share = _chosen(problem, CONTAMINATION, z)
+        mixed = share > 0.0
+        log_share = logarithm(share) if mixed else 0.0
+        log_rest = logarithm(1.0 - share) if mixed else 0.0
+        by_share = 0.0
         by_shape, by_first, by_second = 0.0, 0.0, 0.0
         # blocks of numbers of the rows
         u, inverse, eta, a = end, end + BLOCK, end + 2 * BLOCK, end + 3 * BLOCK
@@ -155,12 +197,13 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
             effects, term = 3 * elements, int(problem[TERMS_AT])
             for _ in range(terms):
                 count, levels = int(problem[term]), int(problem[term + 1])
+                to = _of(int(problem[term + 6]), u, eta, a)
                 for k in range(count):
                     column = int(problem[term + 4]) + (block * count + k) * BLOCK
                     index = int(problem[term + 5]) + block * BLOCK
                     for i in range(BLOCK):
                         at = effects + k * levels + int(problem[index + i])
-                        z[u + i] += problem[column + i] * z[at]
+                        z[to + i] += problem[column + i] * z[at]
                 effects += 2 * count * levels
                 term += TERM + 2 * count
             for i in range(BLOCK):
@@ -176,14 +219,31 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
                 for i in range(BLOCK):
                     alpha = 2.0 / (1.0 + exponential(-z[a + i]))
                     z[a + i] = alpha * (1.0 - 0.5 * alpha)
-                    own = row(z[u + i], prepare(alpha, ratio, tables))
+                    half = problem[HALF_STEP] * z[inverse + i]
+                    own = row(z[u + i], half, prepare(alpha, ratio, tables))
                     z[log_p + i], z[in_u + i], z[in_shape + i] = own[0], own[1], own[2]
                     z[in_first + i], z[in_second + i] = own[3], own[4]
             else:
                 for i in range(BLOCK):
-                    same = row(z[u + i], shared)
+                    half = problem[HALF_STEP] * z[inverse + i]
+                    same = row(z[u + i], half, shared)
                     z[log_p + i], z[in_u + i], z[in_shape + i] = same[0], same[1], same[2]
                     z[in_first + i], z[in_second + i] = same[3], same[4]
+            if mixed:
+                background = int(problem[BACKGROUND_AT]) + block * BLOCK
+                for i in range(BLOCK):
+                    # of the residual over its scale, as the law is: the rest adds up outside
+                    b = problem[background + i] - logarithm(z[inverse + i])
+                    mixture, good, bad = _mixed(z[log_p + i], b, log_share, log_rest)
+                    z[log_p + i] = mixture
+                    by_share += problem[weights + i] * (bad - good)
+                    good *= 1.0 - share
+                    # what has no part in the density may have infinite slopes
+                    has_part = good > 1e-300
+                    z[in_u + i] = z[in_u + i] * good if has_part else 0.0
+                    z[in_shape + i] = z[in_shape + i] * good if has_part else 0.0
+                    z[in_first + i] = z[in_first + i] * good if has_part else 0.0
+                    z[in_second + i] = z[in_second + i] * good if has_part else 0.0
             for i in range(BLOCK):
                 weight = problem[weights + i]
                 z[log_p + i] *= weight
@@ -195,17 +255,6 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
             total += _total(z, log_p)
             by_second += _total(z, in_second)
             _project(problem, LOCATION, block, z, in_u, slope)
-            effects, term = 3 * elements, int(problem[TERMS_AT])
-            for _ in range(terms):
-                count, levels = int(problem[term]), int(problem[term + 1])
-                for k in range(count):
-                    column = int(problem[term + 4]) + (block * count + k) * BLOCK
-                    index = int(problem[term + 5]) + block * BLOCK
-                    for i in range(BLOCK):
-                        at = effects + (count + k) * levels + int(problem[index + i])
-                        z[at] += problem[column + i] * z[in_u + i]
-                effects += 2 * count * levels
-                term += TERM + 2 * count
             if own_scale:
                 _project(problem, LOG_SCALE, block, z, in_first, slope)
                 for i in range(BLOCK):
@@ -218,6 +267,18 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
                 _project(problem, LOGIT_ALPHA, block, z, in_shape, slope)
             else:
                 by_shape += _total(z, in_shape)
+            effects, term = 3 * elements, int(problem[TERMS_AT])
+            for _ in range(terms):
+                count, levels = int(problem[term]), int(problem[term + 1])
+                by = _of(int(problem[term + 6]), in_u, in_first, in_shape)
+                for k in range(count):
+                    column = int(problem[term + 4]) + (block * count + k) * BLOCK
+                    index = int(problem[term + 5]) + block * BLOCK
+                    for i in range(BLOCK):
+                        at = effects + (count + k) * levels + int(problem[index + i])
+                        z[at] += problem[column + i] * z[by + i]
+                effects += 2 * count * levels
+                term += TERM + 2 * count
 
         at = int(problem[SHAPE])
         if at >= 0:
@@ -228,6 +289,9 @@ def make(prepare: Callable[..., Any], row: Callable[..., Any]) -> Callable[..., 
         at = int(problem[SECOND_SCALE])
         if at >= 0:
             z[slope + at] += by_second / second_scale
+        at = int(problem[CONTAMINATION])
+        if at >= 0:
+            z[slope + at] += by_share
         effects, term = 3 * elements, int(problem[TERMS_AT])
         for _ in range(terms):
             cells = int(problem[term] * problem[term + 1])

@@ -4,9 +4,10 @@ An element of the model, t, follows from an unconstrained q as NumPyro's ``bijec
 its law is that of loc + scale v, where v has the prior
 
     log p(v) = constant + power log v - rate v - inverse/v - (precision/2) (v - center)^2
-               - tail log(1 + narrow (v - center)^2) - (log_precision/2) (log v - log_center)^2,
+               - tail log(1 + narrow (v - center)^2) - (log_precision/2) (log v - log_center)^2
+               + other_power log(1 - v),
 
-which is Normal, HalfNormal, StudentT, Cauchy, Gamma, InverseGamma, LogNormal and so on.
+which is Normal, HalfNormal, StudentT, Cauchy, Gamma, InverseGamma, LogNormal, Beta and so on.
 """
 
 import inspect
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpyro import distributions as dist
 from numpyro.distributions.transforms import AffineTransform, ExpTransform, PowerTransform
-from scipy.special import expit, gammaln
+from scipy.special import betaln, expit, gammaln, logit
 
 from robust_dist.regression.likelihoods._kernel import exponential, log_sum, logarithm
 
@@ -38,6 +39,14 @@ class Support(NamedTuple):
         if self.kind == BETWEEN:
             return self.bound + self.width * np.clip(expit(q), _TINY, 1 - _EPS)
         return self.bound + np.exp(q)
+
+    def unconstrained(self, t: np.ndarray) -> np.ndarray:
+        """Return the unconstrained value of an element."""
+        if self.kind == REAL:
+            return t
+        if self.kind == BETWEEN:
+            return logit((t - self.bound) / self.width)
+        return np.log(t - self.bound)
 
 
 _TINY, _EPS = float(np.finfo(float).tiny), float(np.finfo(float).eps)
@@ -76,6 +85,10 @@ def element(fields: Any, at: int, q: float) -> tuple[float, float, float, float]
     if inverse != 0.0:
         total -= inverse / v
         by_v += inverse / (v * v)
+    other_power = fields[at + 13]
+    if other_power != 0.0:
+        total += other_power * logarithm(1.0 - v)
+        by_v -= other_power / (1.0 - v)
     away = v - center
     if tail != 0.0:
         narrow = fields[at + 12]
@@ -99,6 +112,7 @@ class Prior(NamedTuple):
     center: Any = 0.0
     tail: Any = 0.0
     narrow: Any = 0.0
+    other_power: Any = 0.0
 
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -128,6 +142,11 @@ def _inverse_gamma(concentration: Any, rate: Any) -> Prior:
     return Prior(constant, power=-concentration - 1, inverse=rate)
 
 
+def _beta(concentration1: Any, concentration0: Any) -> Prior:
+    constant = -betaln(concentration1, concentration0)
+    return Prior(constant, power=concentration1 - 1, other_power=concentration0 - 1)
+
+
 def _half(prior: Prior) -> Prior:
     return prior._replace(constant=prior.constant + math.log(2))
 
@@ -141,6 +160,7 @@ _FAMILIES: dict[tuple[type, ...], Callable[..., Prior]] = {
     (dist.HalfCauchy,): lambda scale: _half(_student(1.0, 0.0, scale)),
     (dist.Gamma,): _gamma,
     (dist.Exponential,): lambda rate: _gamma(1.0, rate),
+    (dist.Beta,): _beta,
     (dist.Uniform,): lambda low, high: Prior(-np.log(high - low)),
     # as NumPyro takes its own to pieces
     (dist.Gamma, PowerTransform): _inverse_gamma,
@@ -191,6 +211,8 @@ def support(law: dist.Distribution) -> Support:
     family, base, loc, scale = _parts(law)
     if family in ((dist.Normal,), (dist.StudentT,), (dist.Cauchy,)):
         return Support(REAL)
+    if family == (dist.Beta,):
+        return Support(BETWEEN, loc, scale)
     if family != (dist.Uniform,):
         return Support(ABOVE, loc)
     low, high = (loc + scale * np.asarray(end, float) for end in (base.low, base.high))

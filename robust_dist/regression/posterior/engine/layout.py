@@ -1,7 +1,7 @@
 """What ``density`` reads: one array of the numbers of a model and its data; and the way back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,10 +9,17 @@ import numpy as np
 from numpyro import distributions as dist
 
 from robust_dist.regression.datatree import Setting
+from robust_dist.regression.likelihoods import CONTAMINATION, FORMULAS
 from robust_dist.regression.model import Constants, make_constants
 from robust_dist.regression.ordered_law import unordered
 from robust_dist.regression.posterior.engine import density
 from robust_dist.regression.posterior.engine.elements import REAL, Support, describe, support
+
+_PREDICTORS = {
+    "": density.IN_LOCATION,
+    **dict(zip(FORMULAS, (density.IN_LOGIT_ALPHA, density.IN_LOG_SCALE), strict=True)),
+}
+"""by the formula of a group-specific term"""
 
 
 class Site(NamedTuple):
@@ -37,6 +44,8 @@ class Layout(NamedTuple):
     problem: np.ndarray
     scratch: int
     """how many numbers a thread needs to work with"""
+    rounded: bool
+    """whether responses are cells of a grid"""
 
     @property
     def size(self) -> int:
@@ -53,6 +62,14 @@ class Layout(NamedTuple):
             )
             for site in self.sites
         }
+
+    def positions(self, sites: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the unconstrained positions of draws, shape (draws, size)."""
+        parts = [
+            site.support.unconstrained(np.reshape(sites[site.name], (-1, site.stop - site.start)))
+            for site in self.sites
+        ]
+        return np.concatenate(parts, axis=1)
 
 
 class _Numbers:
@@ -150,6 +167,7 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
         head[where + 2] = numbers.add(blocked(x))
 
     head[density.LOG_SCALE_SHIFT] = known.scale_shift
+    head[density.HALF_STEP] = 0.5 * known.step
     head[[density.LOG_SCALE, density.LOGIT_ALPHA]] = -1
     predictor(density.LOCATION, "beta", data["x"])
     if "x_sigma" in data:
@@ -157,16 +175,23 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
     if "x_alpha" in data:
         predictor(density.LOGIT_ALPHA, "beta_alpha", data["x_alpha"])
 
-    def parameter(where: int, names: list[str]) -> None:
-        head[where], head[where + 1] = -1, 1.0
+    def parameter(where: int, names: Sequence[str], otherwise: float = 1.0) -> None:
+        head[where], head[where + 1] = -1, otherwise
         for name in set(names) & set(known.laws):
             head[where] = at.get(name, -1)
             head[where + 1] = 1.0 if name in at else float(known.laws[name])
 
-    parameter(density.SHAPE, [shape.name for shape in likelihood.shapes])
-    parameter(density.SCALE, list(likelihood.scales[:1]))
+    parameter(density.SHAPE, [shape.name for shape in likelihood.shapes[:1]])
+    parameter(density.SCALE, likelihood.scales[:1])
     # a law of one scale has a second one for nothing, of ratio 1
-    parameter(density.SECOND_SCALE, list(likelihood.scales[1:]))
+    parameter(density.SECOND_SCALE, likelihood.scales[1:])
+    parameter(density.CONTAMINATION, [CONTAMINATION], 0.0)
+    if data.get("background") is not None:
+        scale = float(np.asarray(known.background_scale))
+        away = (np.asarray(data["y"], float) - np.asarray(data["background"], float)) / scale
+        cell = float(np.asarray(known.step)) / scale if design.resolution is not None else 0.0
+        log_density = likelihood.background_log_density(away, cell) - math.log(scale)
+        head[density.BACKGROUND_AT] = numbers.add(blocked(log_density))
 
     terms, cells = [], 0
     for term in design.groups:
@@ -178,6 +203,7 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
             *(k, levels, numbers.add(known.centering[term.name]), start),
             numbers.add(blocked(data["group_x"][term.name])),
             numbers.add(blocked(data["group_index"][term.name])),
+            _PREDICTORS[term.formula],
             *np.stack([sds, fixed], axis=1).ravel(),
         ]
         sites.append(Site(f"{term.name}_offset", (k, levels), start, Support(REAL)))
@@ -186,4 +212,4 @@ def lay_out(setting: Setting, data: Mapping[str, Any]) -> Layout:
     head[density.TERMS], head[density.TERMS_AT] = len(design.groups), numbers.add(terms)
     head[density.CONSTANT] = constant
     scratch = 3 * int(head[density.ELEMENTS]) + 2 * cells + 10 * density.BLOCK
-    return Layout(tuple(sites), numbers.joined(), scratch)
+    return Layout(tuple(sites), numbers.joined(), scratch, design.resolution is not None)
