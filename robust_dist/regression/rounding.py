@@ -25,6 +25,10 @@ from robust_dist.regression.design.design import Design
 _COARSE = 1.0
 # a step is told from the rounding of numbers from so many roundings on
 _RESOLVED = 100.0
+_MOST_PARTS = 1e5
+"""of the longest gap: no noise is narrow against shorter steps, for outliers are left out"""
+_CHANCE = 1e-3
+"""of a step that numbers of no grid share by chance: few numbers share long ones"""
 _FAR = 1e4
 """median deviations beyond which a value says nothing of the grid"""
 _OFF = 0.01
@@ -48,43 +52,48 @@ def grid_step(values: np.ndarray) -> float | None:
     size = float(np.abs(distinct).max(initial=0.0))
     roundings = [2 * float(np.finfo(kind).eps) * size for kind in (np.float64, np.float32)]
     fine, coarse = (_common_step(distinct, rounding) for rounding in roundings)
-    # single precision has a grid of its own, which double precision sees, and is not meant
-    if fine is not None and fine <= 8 * np.spacing(np.float32(size)):
-        fine = None
+    # Single precision has a grid of its own, which double precision sees, and is not meant: its
+    # numbers are whole multiples of that, and few of them all are also of a longer step, of many
+    # digits. One of few digits is no chance, unless it is short.
+    if fine is not None and np.array_equal(distinct, distinct.astype(np.float32)):
+        own = float(np.spacing(np.float32(size)))
+        plain = fine == float(f"{fine:.6g}") and own < _CHANCE * fine
+        if fine <= 8 * own or not (plain or _chance(distinct, fine, own) < _CHANCE):
+            fine = None
     return coarse if fine is None or (coarse is not None and coarse > 1.5 * fine) else fine
 
 
 def _common_step(distinct: np.ndarray, rounding: float) -> float | None:
-    """Return the step of sorted values, each of which may be off by this much.
+    """Return the largest step that sorted values share, each of which may be off by this much.
 
-    Euclid's algorithm on all gaps at once: what remains of a gap after whole steps is the next
-    step. A step is known to ``error``, and so gaps of so many steps that this does not add up to a
-    step; a gap of many steps makes it known better, and farther.
+    The longest gap is divided into ever more parts, until all others are whole numbers of them.
     """
     distinct = distinct[np.diff(distinct, prepend=-np.inf) > 2 * rounding]
     if distinct.size < 2:
         return None
-    # short ones too, of which few steps are known even where the step is not well
-    gaps = np.unique(np.concatenate([np.diff(distinct), distinct[1:] - distinct[0]]))
-    step, error = float(gaps[0]), 2 * rounding
-    while step > _RESOLVED * rounding:
-        count = np.rint(gaps / step)
-        unsure = count * error + 2 * rounding
-        known = unsure < step / 4
-        rest = np.abs(gaps - count * step)
-        off = known & (rest > unsure)
-        if off.any():
-            surest = np.flatnonzero(off)[np.argmin(unsure[off])]
-            step, error = float(rest[surest]), float(unsure[surest])
-            continue
-        if known.all():
-            return _shortest(float(gaps[-1] / count[-1]), 2 * rounding / float(count[-1]))
-        farthest = np.flatnonzero(known & (count > 0))
-        if not farthest.size or 2 * rounding / count[farthest[-1]] >= error:
-            return None
-        last = farthest[-1]
-        step, error = float(gaps[last] / count[last]), float(2 * rounding / count[last])
-    return None
+    gaps = distinct[1:] - distinct[0]
+    longest = float(gaps[-1])
+    parts = np.arange(1.0, min(_MOST_PARTS, longest / (_RESOLVED * rounding)) + 1)
+    for gap in gaps[:-1]:
+        whole = gap / longest * parts
+        # either gap is known to two roundings
+        parts = parts[np.abs(whole - np.rint(whole)) * longest <= 4 * rounding * parts]
+    if not parts.size:
+        return None
+    step = longest / float(parts[0])
+    if _chance(distinct, step, 8 * rounding) > _CHANCE:
+        return None
+    return _shortest(step, 2 * rounding / float(parts[0]))
+
+
+def _chance(distinct: np.ndarray, step: float, error: float) -> float:
+    """Return how likely numbers of no grid share this step or a longer one, in magnitude.
+
+    Two always do. Each further one lies on the grid of a step once in step / error cases, and there
+    are as many steps as the longest gap has of this one.
+    """
+    steps = float(distinct[-1] - distinct[0]) / step
+    return steps * (error / step) ** (distinct.size - 2) if distinct.size > 2 else 0.0
 
 
 def _shortest(value: float, error: float) -> float:
