@@ -132,8 +132,8 @@ def check(seed, keep=False, **arguments):
         density = engine.log_density(regression.setting, data)
         for reach in (1.0, 3.0):
             q = rng.uniform(-reach, reach, layout.size)
-            # the nodes of a cell's integral differ: to 1e-9 of most, 1e-5 where scales of exp(-9)
-            # make it 1e4 scales wide
+            # the nodes of a cell's integral differ: to 1e-9 of most, 1e-5 of slopes where scales of
+            # exp(-9) make it 1e4 scales wide
             compare(density(q), *model(q), 1e-4 if step else 1e-10)
 
 
@@ -157,9 +157,18 @@ FAR_CELL = {
     "resolution": 0.5,
 }
 
+# tails as of nu = 0.1 in cells of a thousand scales
+WIDE_CELL = {
+    "formula": {"y": "y ~ 0 + x", "sigma": "~ x"},
+    "likelihood": "student_t",
+    "priors": {"x": dist.Gamma(2.0, 0.5)},
+    "resolution": 0.5,
+}
+
 
 @given(structures(), st.integers(0, 2**32 - 1), st.booleans())
 @example(FAR_CELL, 1, False)
+@example(WIDE_CELL, 2**32 - 1, True)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_value_and_gradient_are_the_models(structure, seed, keep):
     check(seed, keep, **structure)

@@ -52,8 +52,8 @@ class Rounded(Distribution):
     density of exact values has no bound there.
 
     The integral is taken of the density, from where it is largest in the cell outward, so that the
-    law needs no cdf, and the logarithm and its derivatives hold far out in either tail: to 1e-11
-    for cells of up to 10 scales of the law, 1e-9 for 100 (float32: the format's).
+    law needs no cdf, and the logarithm and its derivatives hold far out in either tail: to 1e-13
+    for cells of up to 10 scales of the law, 1e-11 for 100 (float32: the format's).
 
     Parameters
     ----------
