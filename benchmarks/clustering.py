@@ -33,7 +33,6 @@ digits 0 to 4.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -41,7 +40,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -56,6 +54,7 @@ from _continuous_clustering import (
 )
 from _labelled_rows import SETS, labelled
 from _report import header, peak_memory, table
+from _results import Result, add_results, read_results
 from scipy.stats import t
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
@@ -79,8 +78,6 @@ METHODS: dict[str, Callable[[Graph], Schedule]] = {
 }
 CHOSEN = ("by silhouette", "by other labels", "best, by labels")
 QUICK = ("iris", "wine, outliers")
-
-Result = dict[str, Any]
 
 
 def measure(name: str, seed: int) -> Iterable[Result]:
@@ -113,22 +110,9 @@ def measure(name: str, seed: int) -> Iterable[Result]:
         yield result(method, lambda s=schedule: cluster(graph, s(graph)).labels)
 
 
-def read(file: Path | None) -> list[Result]:
-    """Return the results that are there; a line that was cut off is none."""
-    found = []
-    for line in file.read_text().split("\n") if file and file.exists() else ():
-        if not line:
-            continue
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            print(f"a line that was cut off is left out: {line[:40]}", file=sys.stderr)
-    return found
-
-
 def run(file: Path | None, names: Iterable[str], seeds: int) -> list[Result]:
     """Return all results, those that were not there before measured now."""
-    found = {(r["set"], r["seed"], r["method"]): r for r in read(file)}
+    found = {(r["set"], r["seed"], r["method"]): r for r in read_results(file)}
     cells = [(name, seed) for seed in range(seeds) for name in names]
     wanted = [(name, seed, method) for name, seed in cells for method in (K_MEANS, *METHODS)]
     for done, (name, seed) in enumerate(cells, 1):
@@ -137,10 +121,8 @@ def run(file: Path | None, names: Iterable[str], seeds: int) -> list[Result]:
         start = time.perf_counter()
         results = list(measure(name, seed))
         found |= {(name, seed, r["method"]): r for r in results}
-        if file:
-            # the whole draw at once, on lines of its own even if the last one was cut off
-            with file.open("a") as out:
-                out.write("\n" + "".join(json.dumps(r) + "\n" for r in results))
+        # the whole draw at once
+        add_results(file, results)
         seconds, megabytes = time.perf_counter() - start, results[-1]["megabytes"]
         print(
             f"{done} of {len(cells)}: {name}, seed {seed}: {seconds:.1f} s, {megabytes} MB",

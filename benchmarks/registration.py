@@ -1,6 +1,7 @@
 """Count how often robust fits recover a line, a plane and a rigid motion among outliers.
 
-    python3 -m uv run --group bench python benchmarks/registration.py [--trials N] [--points N]
+    python3 -m uv run --group bench python benchmarks/registration.py [--out FILE] [--trials N]
+        [--seed N] [--points N] [--problem NAME] [--quick] [--picture FILE]
 
 Three problems, each with Normal noise of sd 0.05 and a share of the rows replaced by outliers:
 
@@ -17,6 +18,9 @@ the scale at the posterior mode, and statsmodels' Huber and Tukey, which estimat
 start from least squares; alpha = 2 is least squares. Intervals are Wilson's, 95 %. All trials of a
 cell are one vmap.
 
+With ``--out`` each row of the table is written when it is there, and a run goes on where it was
+stopped. ``--quick`` is the line alone, with 20 trials.
+
 The bar: at 60 % outliers an annealed or adaptive fit recovers the registration in at least 95 % of
 the trials.
 """
@@ -27,7 +31,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +39,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _report import at_least, header, table
+from _report import at_least, header, peak_memory, table
+from _results import Result, add_results, read_results
 from jax import Array
 from jax.scipy.spatial.transform import Rotation
 from numpyro.distributions import Uniform
@@ -266,50 +271,77 @@ def draw(found: dict[str, dict[str, list[int]]], trials: int, file: Path) -> Non
     figure.savefig(file, dpi=130)
 
 
+def measure(problem: str, trials: int, points: int, seed: int) -> Iterable[Result]:
+    """Return for each method how often it recovers a problem at each share of outliers."""
+    keys = jax.random.split(jax.random.key(seed), trials)
+    columns = PROBLEMS[problem]
+    simulate = partial(plane, columns=columns) if columns else partial(clouds, points=points)
+    near = recovered if columns else aligned
+    for title, alphas, fit in (
+        ("alpha = {}", FIXED, fixed if columns else fixed_motion),
+        ("annealed to {}", ANNEALED, annealed if columns else annealed_motion),
+        ("adaptive", (math.nan,), adaptive if columns else adaptive_motion),
+    ):
+        results = successes(simulate, fit, near, keys, alphas)
+        for alpha, (counts, converged) in zip(alphas, results, strict=True):
+            yield {"method": title.format(name_of(alpha)), "counts": counts, "converged": converged}
+    for norm in ("HuberT", "TukeyBiweight") if columns else ():
+        yield {"method": norm, "counts": by_statsmodels(norm, keys, columns), "converged": 1.0}
+
+
+def run(file: Path | None, problem: str, trials: int, points: int, seed: int) -> list[Result]:
+    """Return the results of a problem, measured now if they were not there before."""
+    cell = {"problem": problem, "trials": trials, "points": points, "seed": seed}
+    found = [result for result in read_results(file) if cell.items() <= result.items()]
+    if found:
+        return found
+    start = time.perf_counter()
+    found = [cell | result for result in measure(problem, trials, points, seed)]
+    cost = {"seconds": round(time.perf_counter() - start, 1), "megabytes": peak_memory() // 2**20}
+    found = [result | cost for result in found]
+    # the whole problem at once
+    add_results(file, found)
+    print(f"{problem}: {cost['seconds']} s, {cost['megabytes']} MB", file=sys.stderr, flush=True)
+    return found
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="file of results, to go on from")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", type=Path, help="where to draw the shares")
     parser.add_argument("--points", type=int, default=100, help="points of the registration")
     parser.add_argument("--problem", choices=PROBLEMS, action="append", help="only this one")
+    parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    trials = arguments.trials
+    trials = 20 if arguments.quick else arguments.trials
+    problems = ["line"] if arguments.quick else arguments.problem or list(PROBLEMS)
     print(header(f"Recovery among outliers, {trials} trials a cell, seed {arguments.seed}"))
-    began = time.perf_counter()
-    keys = jax.random.split(jax.random.key(arguments.seed), trials)
+    results = [
+        result
+        for problem in problems
+        for result in run(arguments.out, problem, trials, arguments.points, arguments.seed)
+    ]
     found: dict[str, dict[str, list[int]]] = {}
-    unfinished = []
-    for problem in arguments.problem or PROBLEMS:
-        columns = PROBLEMS[problem]
-        counts = found.setdefault(problem, {})
-        simulate = (
-            partial(plane, columns=columns) if columns else partial(clouds, points=arguments.points)
-        )
-        near = recovered if columns else aligned
-        for title, alphas, fit in (
-            ("alpha = {}", FIXED, fixed if columns else fixed_motion),
-            ("annealed to {}", ANNEALED, annealed if columns else annealed_motion),
-            ("adaptive", (math.nan,), adaptive if columns else adaptive_motion),
-        ):
-            results = successes(simulate, fit, near, keys, alphas)
-            for alpha, (count, converged) in zip(alphas, results, strict=True):
-                name = title.format(name_of(alpha))
-                counts[name] = count
-                if converged < 1:
-                    unfinished.append(f"{problem}, {name}: {100 * (1 - converged):.1f} %")
-        for norm in ("HuberT", "TukeyBiweight") if columns else ():
-            counts[norm] = by_statsmodels(norm, keys, columns)
+    for result in results:
+        found.setdefault(result["problem"], {})[result["method"]] = result["counts"]
     rows = [
         (f"{problem}, {name}", *(f"{100 * count / trials:.1f}" for count in counts))
         for problem, methods in found.items()
         for name, counts in methods.items()
     ]
     print(table(("recovered, % of trials", *(f"{100 * s:.0f} %" for s in SHARES)), rows))
+    unfinished = [
+        f"{r['problem']}, {r['method']}: {100 * (1 - r['converged']):.1f} %"
+        for r in results
+        if r["converged"] < 1
+    ]
     print("not converged: " + ("; ".join(unfinished) or "none"))
     met = "registration" not in found or judge(found["registration"], trials)
-    print(f"{time.perf_counter() - began:.0f} s")
+    seconds = sum({r["problem"]: r["seconds"] for r in results}.values())
+    print(f"{seconds:.0f} s, at most {max(r['megabytes'] for r in results)} MB")
     if arguments.picture:
         draw(found, trials, arguments.picture)
     return 0 if met else 1

@@ -1,19 +1,27 @@
 """Compare likelihoods and representations of images in the paper's variational autoencoder.
 
-    python benchmarks/vae.py [--quick] [--data NAME] [--seeds N] [--steps N] [--pictures FOLDER]
+    python3 -m uv run --group bench python benchmarks/vae.py [--out FILE] [--quick]
+        [--data NAME] [--seeds N] [--steps N] [--pictures FOLDER]
 
 The same small autoencoder (a perceptron of one hidden layer either way) is trained with a Normal,
-Cauchy, Student-t or GeneralRobust likelihood, each of whose scales, degrees of freedom and alphas
-belongs to one dimension, in pixels, in cosines (DCT) and in wavelets (CDF 9/7). Data are grey
-levels, dequantised by uniform noise: scikit-learn's digits (8 x 8 pixels of 17 levels), and patches
-of 16 x 16 pixels of the three photographs of PyWavelets. A quarter is held out: of the digits the
-last rows, of each photograph the lowest 128 lines.
+Cauchy, Student-t, GeneralRobust or ContaminatedGeneralRobust likelihood, each of whose scales,
+degrees of freedom, alphas and contaminations belongs to one dimension. Levels are dequantised by
+uniform noise. Data are
 
-Printed is the negative held-out evidence lower bound in bits per dimension (of whole grey levels,
+    digits    scikit-learn's (8 x 8 pixels of 17 levels): pixels, cosines (DCT), wavelets (CDF 9/7)
+    patches   of 16 x 16 grey pixels of the three photographs of PyWavelets: the same
+    colours   of 32 x 32 pixels of three colour photographs (two of scikit-learn's, one of
+              matplotlib's) at half their size: RGB pixels, and, as in the paper, wavelets (CDF 9/7)
+              of YUV
+
+A quarter to a third is held out: of the digits the last rows, of each photograph the lower lines.
+
+Printed is the negative held-out evidence lower bound in bits per dimension (of whole levels,
 so that log2 of the number of levels is what a uniform law needs): mean and standard error over the
 seeds, each with its own weights, minibatches and dequantisation; and, per representation, what
 GeneralRobust gains on Student-t on the same seeds. Lower is better. ``--pictures`` draws
-reconstructions, samples and the alphas learned. ``--quick`` is the patches in cosines, with 2 seeds
+reconstructions, samples and the alphas learned. With ``--out`` each cell is written when it is
+there, and a run goes on where it was stopped. ``--quick`` is the patches in cosines, with 2 seeds
 and 500 steps.
 """
 
@@ -22,9 +30,10 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -33,17 +42,18 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pywt
-from _report import header, table
+from _report import header, peak_memory, table
+from _results import Result, add_results, read_results
 from jax import Array
 from matplotlib.figure import Figure
 from numpyro.contrib.module import eqx_module
 from numpyro.distributions import constraints
-from numpyro.distributions.transforms import IdentityTransform, Transform
+from numpyro.distributions.transforms import ComposeTransform, IdentityTransform, Transform
 from numpyro.infer import SVI, TraceMeanField_ELBO
 from numpyro.optim import ClippedAdam
 
-from robust_dist import GeneralRobust
-from robust_dist.transforms import CDF97, DCT
+from robust_dist import ContaminatedGeneralRobust, GeneralRobust, LogParetoTailed
+from robust_dist.transforms import CDF97, DCT, ScaledYUV
 
 BATCH, HIDDEN, PARTICLES = 64, 128, 8
 REPRESENTATIONS: dict[str, Transform] = {
@@ -51,16 +61,21 @@ REPRESENTATIONS: dict[str, Transform] = {
     "cosines": DCT(),
     "wavelets": CDF97(),
 }
-LIKELIHOODS = ("Normal", "Cauchy", "StudentT", "GeneralRobust")
+COLOUR_REPRESENTATIONS: dict[str, Transform] = {
+    "RGB pixels": IdentityTransform(),
+    "YUV wavelets": ComposeTransform([ScaledYUV(), CDF97(levels=5, channels_last=True)]),
+}
+LIKELIHOODS = ("Normal", "Cauchy", "StudentT", "GeneralRobust", "Contaminated")
 
 
 class Images(NamedTuple):
-    """Grey levels, whole numbers from 0, of shape (images, side, side)."""
+    """Levels, whole numbers from 0, of shape (images, side, side), or with colours behind."""
 
     train: np.ndarray
     test: np.ndarray
     levels: int
     latent: int
+    representations: dict[str, Transform] = REPRESENTATIONS
 
 
 def digits() -> Images:
@@ -85,7 +100,30 @@ def patches(side: int = 16, lines: int = 384) -> Images:
     return Images(train, test, 256, 16)
 
 
-DATA = {"digits": digits, "patches": patches}
+def colours(side: int = 32) -> Images:
+    """Return patches of the upper two thirds of colour photographs, and others of the rest."""
+    from matplotlib.cbook import get_sample_data
+    from matplotlib.image import imread
+    from sklearn.datasets import load_sample_images
+
+    with get_sample_data("grace_hopper.jpg") as file:
+        photographs = [*load_sample_images().images, imread(file)]
+
+    def cut(part: np.ndarray, stride: int) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(part, (side, side), (0, 1))
+        return np.moveaxis(windows[::stride, ::stride].reshape(-1, 3, side, side), 1, -1)
+
+    train, test = [], []
+    for photograph in photographs:
+        h, w = (n // 2 for n in photograph.shape[:2])
+        # the mean of each four pixels, which JPEG has not smoothed
+        half = photograph[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 3).mean((1, 3)).astype(np.uint8)
+        train.append(cut(half[: 2 * h // 3], 4))
+        test.append(cut(half[2 * h // 3 :], side // 2))
+    return Images(np.concatenate(train), np.concatenate(test), 256, 32, COLOUR_REPRESENTATIONS)
+
+
+DATA = {"digits": digits, "patches": patches, "colours": colours}
 
 
 def noise(kind: str, spread: Array) -> Callable[[Array], dist.Distribution]:
@@ -100,11 +138,16 @@ def noise(kind: str, spread: Array) -> Callable[[Array], dist.Distribution]:
         df = numpyro.param("df", 3 * ones, constraint=constraints.positive)
         return lambda loc: dist.StudentT(df, loc, scale)
     alpha = numpyro.param("alpha", ones, constraint=constraints.interval(0.001, 1.999))
-    return lambda loc: GeneralRobust.with_orthogonal_scale(alpha, loc, scale)
+    if kind == "GeneralRobust":
+        return lambda loc: GeneralRobust.with_orthogonal_scale(alpha, loc, scale)
+    share = numpyro.param("contamination", 0.05 * ones, constraint=constraints.unit_interval)
+    background = LogParetoTailed(jnp.zeros_like(spread), 2 * spread)
+    make = ContaminatedGeneralRobust.with_orthogonal_scale
+    return lambda loc: make(alpha, loc, scale, share, background)
 
 
 class Autoencoder:
-    """Model and guide of one cell of the table, for centred images (batch, side, side)."""
+    """Model and guide of one cell of the table, for centred images (batch, *shape)."""
 
     def __init__(self, kind: str, transform: Transform, train: Array, latent: int) -> None:
         self.kind, self.transform = kind, transform
@@ -136,7 +179,7 @@ class Autoencoder:
         law = noise(self.kind, self.spread)
         with numpyro.plate("image", len(x)):
             z = numpyro.sample("z", dist.Normal().expand([self.latent]).to_event(1))
-            base = law(self.transform(self.decode(network, z))).to_event(2)
+            base = law(self.transform(self.decode(network, z))).to_event(len(self.shape))
             numpyro.sample("x", dist.TransformedDistribution(base, self.transform.inv), obs=x)
 
     def guide(self, x: Array, networks: tuple[eqx.nn.MLP, eqx.nn.MLP]) -> None:
@@ -216,7 +259,7 @@ def draw_images(images: Images, cells: dict[str, tuple[dict, Autoencoder]], path
     for line, (name, pictures) in zip(axes, (rows | samples).items(), strict=True):
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for ax, picture in zip(line, np.asarray(pictures), strict=True):
-            ax.imshow(picture + middle, cmap="gray", vmin=-0.5, vmax=0.5)
+            ax.imshow(np.clip(picture + middle + 0.5, 0, 1), cmap="gray", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
     figure.savefig(path, dpi=80)
 
@@ -238,9 +281,100 @@ def mean_and_error(values: np.ndarray) -> str:
     return f"{values.mean():.3f} ± {error:.3f}"
 
 
+class Cell(NamedTuple):
+    """What a training depends on."""
+
+    data: str
+    representation: str
+    likelihood: str
+    seeds: int
+    steps: int
+
+
+@functools.cache
+def images_of(data: str) -> Images:
+    """Return a data set."""
+    return DATA[data]()
+
+
+def train(cell: Cell) -> tuple[Result, Any]:
+    """Return the result of a cell, and its parameters and autoencoder."""
+    start = time.perf_counter()
+    images = images_of(cell.data)
+    transform = images.representations[cell.representation]
+    bits, params, vae = fit(images, cell.likelihood, transform, cell.seeds, cell.steps)
+    alpha = np.asarray(params["alpha"]).mean(axis=0) if "alpha" in params else np.zeros(0)
+    result = {
+        **cell._asdict(),
+        "bits": bits.tolist(),
+        "alpha": alpha.round(4).tolist(),
+        "seconds": round(time.perf_counter() - start, 1),
+        "megabytes": peak_memory() // 2**20,
+    }
+    return result, (params, vae)
+
+
+def run(file: Path | None, wanted: list[Cell]) -> dict[Cell, Result]:
+    """Return all results, those that were not there before trained now."""
+    found = {Cell(*(result[key] for key in Cell._fields)): result for result in read_results(file)}
+    for cell in wanted:
+        if cell in found:
+            continue
+        found[cell], _ = train(cell)
+        add_results(file, [found[cell]])
+        print(
+            f"{cell.data}, {cell.representation}, {cell.likelihood}: "
+            f"{mean_and_error(np.array(found[cell]['bits']))}, {found[cell]['seconds']:.0f} s, "
+            f"{found[cell]['megabytes']} MB",
+            file=sys.stderr,
+            flush=True,
+        )
+        jax.clear_caches()
+    return {cell: found[cell] for cell in wanted}
+
+
+def report(name: str, results: dict[Cell, Result]) -> None:
+    """Print the table of a data set."""
+    images = images_of(name)
+    rows = []
+    for representation in dict.fromkeys(cell.representation for cell in results):
+        bits = {
+            cell.likelihood: np.array(result["bits"])
+            for cell, result in results.items()
+            if cell.representation == representation
+        }
+        gain = bits["StudentT"] - bits["GeneralRobust"]
+        values = [mean_and_error(bits[kind]) for kind in LIKELIHOODS]
+        rows.append((representation, *values, mean_and_error(gain)))
+    count = f"{len(images.train)} images, {len(images.test)} held out, {images.latent} latents"
+    print(f"\n{name}: {count}, bits per dimension")
+    print(table(("", *LIKELIHOODS, "gain on StudentT"), rows), flush=True)
+    seconds = [result["seconds"] for result in results.values()]
+    most = max(result["megabytes"] for result in results.values())
+    print(f"{sum(seconds):.0f} s, at most {most} MB", flush=True)
+
+
+def draw(name: str, results: dict[Cell, Result], folder: Path) -> None:
+    """Write the pictures of a data set: what was learned of alpha, and images by some cells."""
+    folder.mkdir(parents=True, exist_ok=True)
+    robust = {c: r for c, r in results.items() if c.likelihood == "GeneralRobust"}
+    maps = {cell.representation: np.array(result["alpha"]) for cell, result in robust.items()}
+    maps = {key: alpha[..., 0] if alpha.ndim == 3 else alpha for key, alpha in maps.items()}
+    draw_alphas(name, maps, folder / f"vae_alpha_{name}.png")
+    chosen = list(dict.fromkeys(cell.representation for cell in results))
+    if name == "colours":
+        wanted = [c for c in results if c.representation == chosen[-1]]
+    else:
+        pairs = (("Normal", chosen[0]), ("GeneralRobust", chosen[-1]))
+        wanted = [c for c in results if (c.likelihood, c.representation) in pairs]
+    cells = {f"{c.likelihood}, {c.representation}": train(c)[1] for c in wanted}
+    draw_images(images_of(name), cells, folder / f"vae_images_{name}.png")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="file of results, to go on from")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", choices=DATA, action="append")
     parser.add_argument("--seeds", type=int, default=3)
@@ -249,32 +383,14 @@ def main() -> None:
     options = parser.parse_args()
     names = ["patches"] if options.quick else options.data or list(DATA)
     seeds, steps = (2, 500) if options.quick else (options.seeds, options.steps)
-    chosen = ["cosines"] if options.quick else list(REPRESENTATIONS)
     print(header(f"Autoencoders, {seeds} seeds, {steps} steps"), flush=True)
     for name in names:
-        images = DATA[name]()
-        rows, trained, alphas = [], {}, {}
-        for representation in chosen:
-            cells = {}
-            for kind in LIKELIHOODS:
-                transform = REPRESENTATIONS[representation]
-                found = fit(images, kind, transform, seeds, steps)
-                cells[kind] = found[0]
-                progress = f"{name}, {representation}, {kind}: {mean_and_error(found[0])}"
-                print(progress, file=sys.stderr, flush=True)
-                trained[f"{kind}, {representation}"] = found[1:]
-            alphas[representation] = np.asarray(found[1]["alpha"]).mean(axis=0)
-            gain = cells["StudentT"] - cells["GeneralRobust"]
-            values = [mean_and_error(cells[kind]) for kind in LIKELIHOODS]
-            rows.append((representation, *values, mean_and_error(gain)))
-        count = f"{len(images.train)} images, {len(images.test)} held out, {images.latent} latents"
-        print(f"\n{name}: {count}, bits per dimension")
-        print(table(("", *LIKELIHOODS, "gain on StudentT"), rows), flush=True)
+        chosen = ["cosines"] if options.quick else list(images_of(name).representations)
+        wanted = [Cell(name, r, kind, seeds, steps) for r in chosen for kind in LIKELIHOODS]
+        results = run(options.out, wanted)
+        report(name, results)
         if options.pictures:
-            draw_alphas(name, alphas, options.pictures / f"vae_alpha_{name}.png")
-            drawn = [f"Normal, {chosen[0]}", f"GeneralRobust, {chosen[-1]}"]
-            cells = {cell: trained[cell] for cell in drawn}
-            draw_images(images, cells, options.pictures / f"vae_images_{name}.png")
+            draw(name, results, options.pictures)
 
 
 if __name__ == "__main__":
