@@ -1,12 +1,13 @@
 """Train a network that sees depth in one picture, without being told any, under many losses.
 
-    python benchmarks/monocular_depth.py [--out FILE] [--seeds N] [--steps N] [--violations V]
-        [--smoothness S] [--methods NAME ...] [--failures] [--jobs N] [--quick] [--pictures FOLDER]
+    python benchmarks/monocular_depth.py [--out FILE] [--seeds N] [--warm N] [--steps N]
+        [--violations V] [--smoothness S] [--methods NAME ...] [--failures] [--jobs N] [--quick]
+        [--pictures FOLDER]
 
 A small convolutional network predicts disparity from the left picture of a rendered scene
 (`_scenes.py`). It is trained by warping two other pictures into that one, the right camera's and an
 earlier one of the left camera, whose poses are known (`_depth_network.py`); their difference goes
-into a loss. Between the methods nothing else differs: network, start, order of scenes, steps, rate,
+into a loss. Between the methods nothing else differs: network, order of scenes, steps, rate,
 heads of two scales, and 0.1 times the roughness of disparity that each adds to a loss whose unit is
 the noise's.
 
@@ -19,6 +20,9 @@ the noise's.
     adaptive, bands        an alpha and a scale for each band and channel of the wavelets
     adaptive, coefficients the paper's: an alpha for each coefficient, all scales fixed at 0.01
 
+All go on from one network, which the baseline has trained for 300 steps (``--warm``): the losses
+of wavelets may never find their way from a network that knows nothing (``--warm 0``).
+
 The scale of an adaptive loss starts at 0.05 and stays above 0.01, half of the pictures' noise. Its
 latent numbers have a rate of their own, ten times the network's: with the network's they do not get
 far in so few steps.
@@ -28,7 +32,7 @@ one. A seed is new scenes, new weights and another order; differences to the bas
 seed, with 95 % t intervals. With ``--out`` each training is written when it is done, and a run goes
 on where it was stopped. ``--violations`` is how strong mirrors, changes of light and exposure are
 and how much flies. ``--failures`` trains what goes wrong, on purpose, once each. ``--quick`` is 60
-steps of two methods on few scenes.
+steps in all, of two methods, on few scenes.
 """
 
 from __future__ import annotations
@@ -198,6 +202,7 @@ class Cell(NamedTuple):
 
     method: str
     seed: int
+    warm: int
     steps: int
     violations: float
     smoothness: float
@@ -211,13 +216,12 @@ def scenes_of(seed: int, train: int, test: int, violations: float) -> tuple[Scen
     return scenes(2 * seed, train, violations), scenes(2 * seed + 1, test, violations)
 
 
-def train(cell: Cell) -> tuple[Result, np.ndarray]:
-    """Return what a method does on a seed, and its disparities of the test scenes."""
-    began = time.perf_counter()
-    method, steps, seed = (METHODS | FAILURES)[cell.method](), cell.steps, cell.seed
-    seen, unseen = scenes_of(seed, cell.train, cell.test, cell.violations)
-    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
-    network, static = eqx.partition(DepthNetwork(jax.random.key(seed)), eqx.is_inexact_array)
+def descend(
+    cell: Cell, method: Method, data: list[Array], network: DepthNetwork | None, steps: int
+) -> tuple[DepthNetwork, list[Any]]:
+    """Return a network trained on, a new one if there is none, and what its loss was on the way."""
+    network = DepthNetwork(jax.random.key(cell.seed)) if network is None else network
+    moving, static = eqx.partition(network, eqx.is_inexact_array)
     law_rate = RATE if cell.method == "the network's rate" else LAW_RATE
     optimizer = optax.partition(
         {
@@ -228,7 +232,7 @@ def train(cell: Cell) -> tuple[Result, np.ndarray]:
         },
         ("network", "law"),
     )
-    params = network, method.law
+    params = moving, method.law
     state = optimizer.init(params)
 
     # a step at a time: inside a loop of XLA's convolutions take six times as long on a CPU
@@ -240,7 +244,7 @@ def train(cell: Cell) -> tuple[Result, np.ndarray]:
         updates, state = optimizer.update(slope, state, params)
         return optax.apply_updates(params, updates), state, value
 
-    order = np.random.default_rng(seed).integers(0, cell.train, (steps, BATCH))
+    order = np.random.default_rng(cell.seed).integers(0, cell.train, (steps, BATCH))
     trajectory, recent = [], []
     for number in range(steps):
         params, state, value = step(params, state, data, order[number], number / steps)
@@ -250,8 +254,28 @@ def train(cell: Cell) -> tuple[Result, np.ndarray]:
             loss = float(np.mean(recent))
             trajectory.append({"step": number + 1, "loss": loss, "alpha": alpha, "scale": scale})
             recent = []
-    predict = jax.jit(lambda network, left: jax.vmap(eqx.combine(network, static))(left)[-1])
-    disparity = np.asarray(predict(params[0], jnp.asarray(unseen.left)))
+    return eqx.combine(params[0], static), trajectory
+
+
+@lru_cache(maxsize=1)
+def started(cell: Cell) -> DepthNetwork:
+    """Return the network from which all methods of a seed go on, trained by the baseline."""
+    seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
+    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
+    return descend(cell, METHODS[BASE](), data, None, cell.warm)[0]
+
+
+def train(cell: Cell) -> tuple[Result, np.ndarray]:
+    """Return what a method does on a seed, and its disparities of the test scenes."""
+    began = time.perf_counter()
+    method = (METHODS | FAILURES)[cell.method]()
+    seen, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
+    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
+    # what is learned by all alike before is learned once
+    before = started(cell._replace(method=BASE, smoothness=0.1, steps=0)) if cell.warm else None
+    network, trajectory = descend(cell, method, data, before, cell.steps)
+    predict = jax.jit(lambda left: jax.vmap(network)(left)[-1])
+    disparity = np.asarray(predict(jnp.asarray(unseen.left)))
     result = {
         **cell._asdict(),
         "errors": errors(disparity, unseen.depth).tolist(),
@@ -408,7 +432,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="file of results, to go on from")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--warm", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--violations", type=float, default=3.0)
     parser.add_argument("--smoothness", type=float, default=0.1)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, 1.5 GB each")
@@ -418,15 +443,15 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, help="folder")
     options = parser.parse_args()
     methods = options.methods or list(METHODS)
-    seeds, steps = options.seeds, options.steps
+    seeds, warm, steps = options.seeds, options.warm, options.steps
     if options.quick:
-        methods, seeds, steps = list(QUICK), 1, 60
+        methods, seeds, warm, steps = list(QUICK), 1, 30, 30
     elif options.failures:
         methods, seeds = ["adaptive, pixels", *FAILURES], 1
-    print(header(f"Depth from one picture, {seeds} seeds, {steps} steps"), flush=True)
+    print(header(f"Depth from one picture, {seeds} seeds, {warm} and {steps} steps"), flush=True)
     sizes = (200, 50) if options.quick else (TRAIN, TEST)
     wanted = [
-        Cell(method, seed, steps, options.violations, options.smoothness, *sizes)
+        Cell(method, seed, warm, steps, options.violations, options.smoothness, *sizes)
         for seed in range(seeds)
         for method in methods
     ]

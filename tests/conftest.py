@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,21 @@ REFERENCE = Path(__file__).parent / "reference"
 mpmath.mp.dps = 40
 
 Table = dict[str, np.ndarray]
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Drop compiled programs before there are too many for one process.
+
+    Each holds some of the 65,530 memory maps that Linux gives it; all tests together need more.
+    """
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
