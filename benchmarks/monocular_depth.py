@@ -1,8 +1,8 @@
 """Train a network that sees depth in one picture, without being told any, under many losses.
 
     python benchmarks/monocular_depth.py [--out FILE] [--seeds N] [--warm N] [--steps N]
-        [--violations V] [--smoothness S] [--methods NAME ...] [--failures] [--jobs N] [--quick]
-        [--pictures FOLDER]
+        [--rate R] [--violations V] [--smoothness S] [--methods NAME ...] [--failures] [--jobs N]
+        [--quick] [--pictures FOLDER]
 
 A small convolutional network predicts disparity from the left picture of a rendered scene
 (`_scenes.py`). It is trained by warping two other pictures into that one, the right camera's and an
@@ -14,14 +14,16 @@ the noise's.
     L1, pixels             |x| / 0.03, of RGB pixels: the baseline, as in Zhou et al. (2017)
     alpha = ..., pixels    rho(x, alpha, 0.03) of RGB pixels (but for a constant)
     alpha = ..., wavelets  the same of CDF 9/7 wavelets of YUV
-    annealed ...           alpha falls or rises linearly over the steps, wavelets
+    annealed ...           alpha falls or rises linearly over the steps, wavelets; like alpha = 1 in
+                           pixels only if asked for by --methods
     adaptive, pixels       AdaptiveLoss: one alpha and one scale for all RGB pixels
     adaptive, wavelets     the same for all coefficients
     adaptive, bands        an alpha and a scale for each band and channel of the wavelets
     adaptive, coefficients the paper's: an alpha for each coefficient, all scales fixed at 0.01
 
 All go on from one network, which the baseline has trained for 300 steps (``--warm``): the losses
-of wavelets may never find their way from a network that knows nothing (``--warm 0``).
+of wavelets may never find their way from a network that knows nothing (``--warm 0``), nor back from
+a step that was too long (``--rate 3e-3``, which is what the start is trained with).
 
 The scale of an adaptive loss starts at 0.05 and stays above 0.01, half of the pictures' noise. Its
 latent numbers have a rate of their own, ten times the network's: with the network's they do not get
@@ -64,7 +66,7 @@ from robust_dist import GeneralRobust
 from robust_dist.losses import AdaptiveImageLoss, AdaptiveLoss
 
 TRAIN, TEST, BATCH = 1200, 200, 8
-RATE, LAW_RATE = 3e-3, 3e-2
+START_RATE, RATE, LAW_RATE = 3e-3, 1e-3, 1e-2
 SCALE = 0.03  # of residuals where nothing is violated: the noise of two pictures
 LEVELS = 4
 SHAPE = (HEIGHT, WIDTH, 3)
@@ -162,6 +164,7 @@ FAILURES: dict[str, Callable[[], Method]] = {
 }
 BASE = "L1, pixels"
 QUICK = (BASE, "adaptive, bands")
+ASKED_FOR = ("alpha = 1, pixels", "annealed 0 to 2", "annealed 2 to 0")
 
 
 def alphas_and_scales(law: Any) -> tuple[list[Any], list[Any]]:
@@ -204,6 +207,7 @@ class Cell(NamedTuple):
     seed: int
     warm: int
     steps: int
+    rate: float
     violations: float
     smoothness: float
     train: int
@@ -217,15 +221,20 @@ def scenes_of(seed: int, train: int, test: int, violations: float) -> tuple[Scen
 
 
 def descend(
-    cell: Cell, method: Method, data: list[Array], network: DepthNetwork | None, steps: int
+    cell: Cell,
+    method: Method,
+    data: list[Array],
+    network: DepthNetwork | None,
+    steps: int,
+    rate: float,
 ) -> tuple[DepthNetwork, list[Any]]:
     """Return a network trained on, a new one if there is none, and what its loss was on the way."""
     network = DepthNetwork(jax.random.key(cell.seed)) if network is None else network
     moving, static = eqx.partition(network, eqx.is_inexact_array)
-    law_rate = RATE if cell.method == "the network's rate" else LAW_RATE
+    law_rate = rate if cell.method == "the network's rate" else LAW_RATE
     optimizer = optax.partition(
         {
-            "network": optax.adam(optax.cosine_decay_schedule(RATE, steps)),
+            "network": optax.adam(optax.cosine_decay_schedule(rate, steps)),
             "law": optax.adamw(
                 optax.cosine_decay_schedule(law_rate, steps), weight_decay=method.weight_decay
             ),
@@ -262,7 +271,7 @@ def started(cell: Cell) -> DepthNetwork:
     """Return the network from which all methods of a seed go on, trained by the baseline."""
     seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
     data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
-    return descend(cell, METHODS[BASE](), data, None, cell.warm)[0]
+    return descend(cell, METHODS[BASE](), data, None, cell.warm, START_RATE)[0]
 
 
 def train(cell: Cell) -> tuple[Result, np.ndarray]:
@@ -272,8 +281,12 @@ def train(cell: Cell) -> tuple[Result, np.ndarray]:
     seen, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
     data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
     # what is learned by all alike before is learned once
-    before = started(cell._replace(method=BASE, smoothness=0.1, steps=0)) if cell.warm else None
-    network, trajectory = descend(cell, method, data, before, cell.steps)
+    before = (
+        started(cell._replace(method=BASE, smoothness=0.1, steps=0, rate=0.0))
+        if cell.warm
+        else None
+    )
+    network, trajectory = descend(cell, method, data, before, cell.steps, cell.rate)
     predict = jax.jit(lambda left: jax.vmap(network)(left)[-1])
     disparity = np.asarray(predict(jnp.asarray(unseen.left)))
     result = {
@@ -434,6 +447,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--warm", type=int, default=300)
     parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--rate", type=float, default=RATE, help="of Adam, after the start")
     parser.add_argument("--violations", type=float, default=3.0)
     parser.add_argument("--smoothness", type=float, default=0.1)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, 1.5 GB each")
@@ -442,7 +456,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--pictures", type=Path, help="folder")
     options = parser.parse_args()
-    methods = options.methods or list(METHODS)
+    methods = options.methods or [name for name in METHODS if name not in ASKED_FOR]
     seeds, warm, steps = options.seeds, options.warm, options.steps
     if options.quick:
         methods, seeds, warm, steps = list(QUICK), 1, 30, 30
@@ -451,7 +465,9 @@ def main() -> int:
     print(header(f"Depth from one picture, {seeds} seeds, {warm} and {steps} steps"), flush=True)
     sizes = (200, 50) if options.quick else (TRAIN, TEST)
     wanted = [
-        Cell(method, seed, warm, steps, options.violations, options.smoothness, *sizes)
+        Cell(
+            method, seed, warm, steps, options.rate, options.violations, options.smoothness, *sizes
+        )
         for seed in range(seeds)
         for method in methods
     ]
