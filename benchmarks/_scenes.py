@@ -124,42 +124,42 @@ def things(rng: np.random.Generator, violations: float) -> Things:
 
 def distances(scene: Things, origin: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """Return how far along each ray each thing is met first, (things, rays); inf if it is not."""
-    found = np.full((len(scene.kind), len(rays)), np.inf)
+    lengths = np.full((len(scene.kind), len(rays)), np.inf)
     for i, kind in enumerate(scene.kind):
         start = origin - scene.centre[i]
         if kind == 0:
             normal = scene.axes[i, 1]
             with np.errstate(divide="ignore"):
                 t = -(start @ normal) / (rays @ normal)
-            found[i] = np.where(t > 0, t, np.inf)
+            lengths[i] = np.where(t > 0, t, np.inf)
         elif kind == 1:
             # between the last of the sides that are entered and the first that is left
             begin, along = scene.axes[i] @ start, rays @ scene.axes[i].T
             ends = (np.array([[-1.0], [1.0]]) * scene.size[i] - begin)[:, None] / along
             enter, leave = ends.min(0).max(-1), ends.max(0).min(-1)
-            found[i] = np.where((enter < leave) & (enter > 0), enter, np.inf)
+            lengths[i] = np.where((enter < leave) & (enter > 0), enter, np.inf)
         else:
             square = (rays**2).sum(-1)
             half = rays @ start
-            rest = half**2 - square * (start @ start - scene.size[i, 0] ** 2)
-            t = (-half - np.sqrt(np.maximum(rest, 0))) / square
-            found[i] = np.where((rest > 0) & (t > 0), t, np.inf)
-    return found
+            root = half**2 - square * (start @ start - scene.size[i, 0] ** 2)
+            t = (-half - np.sqrt(np.maximum(root, 0))) / square
+            lengths[i] = np.where((root > 0) & (t > 0), t, np.inf)
+    return lengths
 
 
 def normals(scene: Things, which: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return unit normals of points on the things met."""
     offset = points - scene.centre[which]
-    found = offset / np.linalg.norm(offset, axis=-1, keepdims=True)
+    unit = offset / np.linalg.norm(offset, axis=-1, keepdims=True)
     plane = scene.kind[which] == 0
-    found[plane] = scene.axes[which[plane], 1]
+    unit[plane] = scene.axes[which[plane], 1]
     box = scene.kind[which] == 1
     axes = scene.axes[which[box]]
     inside = np.einsum("nij,nj->ni", axes, offset[box]) / scene.size[which[box]]
     side = np.argmax(np.abs(inside), axis=-1)
     rows = np.arange(len(side))
-    found[box] = axes[rows, side] * np.sign(inside[rows, side])[:, None]
-    return found
+    unit[box] = axes[rows, side] * np.sign(inside[rows, side])[:, None]
+    return unit
 
 
 def render(

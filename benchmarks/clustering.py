@@ -52,10 +52,10 @@ from _continuous_clustering import (
     join,
     scale_falls,
 )
+from _intervals import interval
 from _labelled_rows import SETS, labelled
 from _report import header, peak_memory, table
 from _results import Result, add_results, read_results
-from scipy.stats import t
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from threadpoolctl import threadpool_limits
@@ -149,14 +149,6 @@ def by_set(results: list[Result]) -> dict[str, dict[str, np.ndarray]]:
             values[choice] = fixed[np.argmax(score + favour, axis=0), seeds]
         found[name] = values
     return found
-
-
-def interval(difference: np.ndarray) -> tuple[float, float]:
-    """Return the mean of differences and half the width of its 95 % interval."""
-    if len(difference) < 2:
-        return float(difference.mean()), math.inf
-    error = difference.std(ddof=1) / math.sqrt(len(difference))
-    return float(difference.mean()), float(t.ppf(0.975, len(difference) - 1) * error)
 
 
 def compare(found: dict[str, dict[str, np.ndarray]]) -> dict[str, list[tuple[float, float]]]:

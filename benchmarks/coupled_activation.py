@@ -36,10 +36,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _intervals import interval
 from _report import header, table
 from jax import Array
 from numpyro.optim import Adam
-from scipy.stats import t as student
 from sklearn.datasets import load_diabetes, make_friedman1
 
 from robust_dist import datasets, rho
@@ -169,11 +169,9 @@ def linear_errors(data: tuple[Array, ...], target: float) -> Array:
     return jax.vmap(fit)(*data)
 
 
-def interval(differences: np.ndarray) -> str:
-    """Return the mean and its 95 % t interval."""
-    n = differences.size
-    half = student.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n)
-    mean = differences.mean()
+def shown(differences: np.ndarray) -> str:
+    """Return the mean and its 95 % t interval, in words."""
+    mean, half = interval(differences)
     return f"{mean:+.2f} ({mean - half:+.2f}, {mean + half:+.2f})"
 
 
@@ -207,8 +205,8 @@ def main() -> int:
                         f"{name}, {activation}, alpha -> {target:g}",
                         f"{linear_errors(data, target).mean():.2f}",
                         *(f"{each.mean():.2f}" for each in found.values()),
-                        interval(found["coupled"] - found["uncoupled"]),
-                        interval(found["bending"] - found["plain"]),
+                        shown(found["coupled"] - found["uncoupled"]),
+                        shown(found["bending"] - found["plain"]),
                     )
                 )
     titles = ("data, activation, target", "linear", *WAYS, "coupled - uncoupled", "bending - plain")

@@ -30,12 +30,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from _intervals import interval
 from _report import header, table
 from jax import Array
 from matplotlib.figure import Figure
 from numpyro.distributions import biject_to, constraints
 from numpyro.optim import Adam
-from scipy import stats
 
 from robust_dist import GeneralRobust
 from robust_dist.transforms import CDF97
@@ -220,11 +220,8 @@ def rows(scenes: list[Scene], found: dict) -> list[list[str]]:
             if method == METHODS[0]:
                 line.append("-")
                 continue
-            paired = value - reference
-            half = stats.t.ppf(0.975, len(paired) - 1) * paired.std(ddof=1) / len(paired) ** 0.5
-            line.append(
-                f"{paired.mean():+.2f} ({paired.mean() - half:+.2f} to {paired.mean() + half:+.2f})"
-            )
+            mean, half = interval(value - reference)
+            line.append(f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})")
         lines.append(line)
     return lines
 

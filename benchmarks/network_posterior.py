@@ -25,6 +25,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _intervals import interval
 from _report import header, table
 from jax import Array
 from numpyro import distributions as dist
@@ -32,7 +33,6 @@ from numpyro import sample
 from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoDelta
 from numpyro.optim import Adam
-from scipy.stats import t as student
 
 from robust_dist import GeneralRobust
 
@@ -107,12 +107,12 @@ def figures(drawn: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[float]:
     return [*found, inside[gap].mean(), (high - low).mean(), error]
 
 
-def interval(values: np.ndarray, percent: bool) -> str:
-    """Return the mean and half of its 95 % t interval."""
-    half = student.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size)
+def shown(values: np.ndarray, percent: bool) -> str:
+    """Return the mean and half of its 95 % t interval, in words."""
+    mean, half = interval(values)
     unit = 100 if percent else 1
     digits = 1 if percent else 2
-    return f"{unit * values.mean():.{digits}f} ± {unit * half:.{digits}f}"
+    return f"{unit * mean:.{digits}f} ± {unit * half:.{digits}f}"
 
 
 def main() -> int:
@@ -144,7 +144,7 @@ def main() -> int:
                 found.setdefault(f"{way}, {noise}", []).append(row)
     titles = ("fit, noise", "50 % covers", "90 % covers", "90 %, gap", "90 % width", "error")
     rows = [
-        (name, *(interval(v, i < 3) for i, v in enumerate(np.array(values).T)))
+        (name, *(shown(v, i < 3) for i, v in enumerate(np.array(values).T)))
         for name, values in found.items()
     ]
     print(table(titles, rows))

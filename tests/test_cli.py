@@ -220,7 +220,7 @@ def test_the_heading_says_what_was_fitted():
 def test_choices_are_those_of_the_regression():
     from robust_dist.regression.comparison import METHODS as OF_COMPARISONS
     from robust_dist.regression.comparison_models import DEFAULT
-    from robust_dist.regression.fit import METHODS
+    from robust_dist.regression.fit import LEVERAGE, METHODS
     from robust_dist.regression.likelihoods import LIKELIHOODS
     from robust_dist.regression.new_rows import GROUPS, UNSEEN
     from robust_dist.regression.posterior.choice import SAMPLERS
@@ -230,6 +230,7 @@ def test_choices_are_those_of_the_regression():
     assert tuple(LIKELIHOODS) == _options.LIKELIHOODS
     assert SAMPLERS == _options.SAMPLERS
     assert METHODS == _options.METHODS
+    assert LEVERAGE == _options.LEVERAGE
     assert _options.METHODS[:-1] == OF_COMPARISONS
     assert _options.LIKELIHOODS[:4] == DEFAULT
 

@@ -177,7 +177,9 @@ def density_alone(
     size = jnp.abs((0.5 * x - 0.5 * loc) * (2 * inverse_scale))
     size = jnp.minimum(size, jnp.finfo(dtype).max)
     exponent, t = _log_parts(size, jnp.ones_like(b), 1 / b)
-    log = exponent + (2 / math.log(2)) * (t + t * atanh_excess(t))
+    # Evaluated once: without it benchmarks/log_prob.py takes 1.17 of StudentT's time for 0.95, of
+    # 1e6 points in float32 on one core.
+    log = lax.optimization_barrier(exponent + (2 / math.log(2)) * (t + t * atanh_excess(t)))
     z = (math.log(2) * k) * log
     near = jnp.abs(z) < 0.5
     power, rest = _exp2_parts((0.25 * s * b) * log)

@@ -45,6 +45,20 @@ def fill(folder: Path, contents: Mapping[str, Buffer], names: Sequence[str], for
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+def check_out(path: Path, suffixes: Sequence[str], what: str, force: bool) -> None:
+    """Refuse a file before there is anything to write into it.
+
+    Raises
+    ------
+    InputError
+        If its name has none of the suffixes, or it exists, unless with ``force``.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"cannot {what} '{path}'; its name should end in {', '.join(suffixes)}")
+    if os.path.lexists(path) and not force:
+        raise InputError(f"'{path}' exists; choose another --out, or replace it with --force")
+
+
 def write_file(path: Path, content: Buffer, force: bool) -> None:
     """Write one file, whole or not at all.
 

@@ -143,6 +143,7 @@ def _print(
 ) -> None:
     """Print the posterior, its diagnostics, and what it says of tails and rows."""
     from robust_dist import diagnostics
+    from robust_dist.regression.design.design import WEIGHTS
 
     print(f"\n{printable(_heading(dt))}\n")
     if notes and comparison is None:  # which has them at its end
@@ -151,7 +152,7 @@ def _print(
     effects = [name for name in table.index if "|" in name and "_sigma" not in name]
     hidden = effects if len(effects) > _EFFECTS else []
     # single weights of a curve say nothing to anybody
-    weights = [name for name in table.index if ")_weights[" in name]
+    weights = [name for name in table.index if f"){WEIGHTS}[" in name]
     print(diagnostics.format_summary(table.drop(index=[*hidden, *weights])))
     if hidden:
         print(f"and the effects of single groups, {len(hidden)} of them, in posterior.nc")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from robust_dist._errors import InputError
 from robust_dist._words.text import printable
-from robust_dist.cli._files import write_file
+from robust_dist.cli._files import check_out, write_file
 from robust_dist.cli._memory import check_memory
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ def run(options: argparse.Namespace) -> None:
     """Draw a picture of a fit that was written before."""
     check_memory()
     out = options.out or Path(f"{options.kind}.png")
-    if out.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"cannot draw '{out}'; its name should end in {', '.join(_SUFFIXES)}")
-    if os.path.lexists(out) and not options.force:
-        raise InputError(f"'{out}' exists; choose another --out, or replace it with --force")
+    check_out(out, _SUFFIXES, "draw", options.force)
     if options.predictor is not None and options.kind not in _ALONG:
         raise InputError(
             f"--predictor goes with --kind {' or '.join(_ALONG)}, not with --kind {options.kind}"

@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust_dist._errors import InputError
 from robust_dist._words.numbers import to_precision
 from robust_dist._words.text import printable
-from robust_dist.cli._files import write_file
+from robust_dist.cli._files import check_out, write_file
 from robust_dist.cli._memory import check_memory
 from robust_dist.cli._plot import read_posterior
 from robust_dist.cli._results import print_json
@@ -28,10 +26,7 @@ def run(options: argparse.Namespace) -> None:
     """Predict new rows from a fit that was written before."""
     check_memory()
     out = options.out or Path(f"predictions{_SUFFIX}")
-    if out.suffix.lower() != _SUFFIX:
-        raise InputError(f"cannot write predictions to '{out}'; its name should end in {_SUFFIX}")
-    if os.path.lexists(out) and not options.force:
-        raise InputError(f"'{out}' exists; choose another --out, or replace it with --force")
+    check_out(out, (_SUFFIX,), "write predictions to", options.force)
     dt = read_posterior(options.posterior)
     # whose columns are the ones that notes of the file are about
     options.formula = " ".join(_formulas(dt))

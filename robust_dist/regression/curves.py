@@ -23,7 +23,7 @@ from jax import Array
 from numpyro import distributions as dist
 
 from robust_dist.regression.design.curves import GAUSSIAN
-from robust_dist.regression.design.design import CurveTerm
+from robust_dist.regression.design.design import WEIGHTS, CurveTerm
 
 _NOTHING = -40.0
 """the logarithm of a weight's sd that is as good as zero, in units of the noise"""
@@ -42,7 +42,7 @@ class Layout(NamedTuple):
     @property
     def weights(self) -> str:
         """What the weights are called."""
-        return f"{self.name}_weights"
+        return self.name + WEIGHTS
 
     @property
     def scalars(self) -> tuple[str, ...]:

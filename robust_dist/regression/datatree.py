@@ -267,7 +267,7 @@ def _of_curve(
         for name, unit in units.items()
         if f"{name}_z" in draws
     }
-    return {**values, safe(layout.weights): scale * weights}
+    return {**values, safe(curve.weights): scale * weights}
 
 
 def _derived(setting: Setting, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -339,7 +339,7 @@ def _constants(design: Design, most: float) -> dict[str, np.ndarray]:
         constants[_name(term, "_x")] = _of_effects(term, term.x, -1)
         constants[_name(term, "_index")] = term.index
     for curve in design.curves:
-        constants[safe(f"{curve.name}_weights_x")] = curve.x
+        constants[safe(f"{curve.weights}_x")] = curve.x
     return constants
 
 
@@ -373,8 +373,8 @@ def _names(design: Design) -> tuple[dict[str, Any], dict[str, list[str]]]:
         layout = curves.layout_of(curve)
         part = f"{safe(curve.name)}_part"
         coords[part] = list(curve.parts)
-        dims[safe(layout.weights)] = [part]
-        dims[safe(f"{layout.weights}_x")] = ["row", part]
+        dims[safe(curve.weights)] = [part]
+        dims[safe(f"{curve.weights}_x")] = ["row", part]
         if layout.simplex is not None:
             dims[safe(layout.simplex)] = [part]
     for block in correlated_effects(design.groups):

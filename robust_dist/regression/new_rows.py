@@ -40,7 +40,7 @@ def new_rows(
         for term in new.groups:
             _check_seen(term, group_effects(dt, safe(term.name)).shape[-1], unseen, frame)
     met, effects = met_groups(dt, new.groups, generator, groups)
-    met += tuple(Effect(safe(f"{curve.name}_weights"), curve.x, None) for curve in new.curves)
+    met += tuple(Effect(safe(curve.weights), curve.x, None) for curve in new.curves)
     given = {"offset": offset, "measurement_error": measurement_error}
     extras = {what: _extra(dt, what, value, frame) for what, value in given.items()}
     designs = {name: getattr(new, name) for name in FORMULAS}

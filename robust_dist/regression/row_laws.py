@@ -12,7 +12,13 @@ from robust_dist import Rounded
 from robust_dist._errors import InputError
 from robust_dist.regression import training_data
 from robust_dist.regression.datatree import FORMULA, safe
-from robust_dist.regression.design.design import BOUNDS, ENDS, Bounds, correlated_effects
+from robust_dist.regression.design.design import (
+    BOUNDS,
+    ENDS,
+    WEIGHTS,
+    Bounds,
+    correlated_effects,
+)
 from robust_dist.regression.design.formula import Evaluated, evaluate, to_columns
 from robust_dist.regression.design.functions import Functions, check_functions
 from robust_dist.regression.likelihoods import (
@@ -30,7 +36,7 @@ _TOTAL = 100_000_000
 # fewer draws than this say too little, however many rows there are
 _FEWEST = 100
 # how the columns of a curve are called
-_WEIGHTS = ")_weights_x"
+_CURVE = f"){WEIGHTS}_x"
 
 
 class Effect(NamedTuple):
@@ -217,7 +223,7 @@ def check_coefficients(dt: DataTree, evaluated: Evaluated) -> None:
         if f"{name}_sigma" not in posterior and f"{term.name}_sigma_fixed" not in dt.attrs:
             raise InputError(f"the posterior of the fit has no '{name}_sigma'; fit anew")
     for curve in evaluated.curves:
-        if safe(f"{curve.name}_weights") not in posterior:
+        if safe(curve.name + WEIGHTS) not in posterior:
             raise InputError(f"the posterior of the fit has no weights of {curve.name}; fit anew")
     for block in correlated_effects(terms):
         name = safe(block.correlation)
@@ -245,7 +251,7 @@ def rows_of(data: Dataset, rows: Any = slice(None)) -> Rows:
             values = values[:, None] if values.ndim == 1 else values
             formula = str(data[key].attrs.get(FORMULA, ""))
             effects.append(Effect(name, values, data[key].values[rows], formula))
-        elif key.endswith(_WEIGHTS):
+        elif key.endswith(_CURVE):
             effects.append(Effect(key.removesuffix("_x"), data[key].values[rows], None))
     designs = {formula: of(f"x_{formula}") for formula in FORMULAS}
     distributional = {formula: x for formula, x in designs.items() if x is not None}
@@ -254,7 +260,7 @@ def rows_of(data: Dataset, rows: Any = slice(None)) -> Rows:
 
 def has_curves(dt: DataTree) -> bool:
     """Return whether the formula has terms such as ``hsgp(x)``."""
-    return any(str(name).endswith(_WEIGHTS) for name in dt["constant_data"].data_vars)
+    return any(str(name).endswith(_CURVE) for name in dt["constant_data"].data_vars)
 
 
 def stacked(dt: DataTree, name: str) -> np.ndarray | None:

@@ -12,6 +12,8 @@ from robust_dist.regression.likelihoods import FORMULAS
 BOUNDS = ("censored", "truncated")
 """what bounds may do to responses"""
 ENDS = ("low", "high")
+WEIGHTS = "_weights"
+"""what the name of a curve's weights has behind the curve's"""
 # rows that are copied at a time
 BLOCK = 100_000
 
@@ -86,6 +88,11 @@ class CurveTerm:
     """of ``hsgp``, half of the range of the column in the data of the fit"""
     reach: float = 1.0
     """of ``hsgp``, how far its basis reaches from the middle, in these units"""
+
+    @property
+    def weights(self) -> str:
+        """What the weights are called."""
+        return self.name + WEIGHTS
 
 
 class Bounds(NamedTuple):
