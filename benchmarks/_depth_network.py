@@ -48,16 +48,17 @@ class DepthNetwork(eqx.Module):
         maps = [jnp.concatenate([2 * jnp.moveaxis(picture, -1, 0) - 1, jnp.stack(place)])]
         for layer in self.down:
             maps.append(jax.nn.elu(layer(maps[-1])))
-        found, heads = [], list(self.heads)
-        now = maps.pop()
-        for layer in self.up:
+        disparities = []
+        coarse = maps.pop()
+        # the coarsest maps of the decoder have no head
+        for layer, head in zip(self.up, (None, *self.heads), strict=True):
             skip = maps.pop()
-            now = jax.nn.elu(layer(jnp.concatenate([resized(now, *skip.shape[1:]), skip])))
-            if heads and now.shape[0] == heads[0].in_channels:
-                raw = resized(heads.pop(0)(now), HEIGHT, WIDTH)[0]
+            coarse = jax.nn.elu(layer(jnp.concatenate([resized(coarse, *skip.shape[1:]), skip])))
+            if head is not None:
+                raw = resized(head(coarse), HEIGHT, WIDTH)[0]
                 # the middle of the scenes' disparities, some 3 pixels, where the last layer gives 0
-                found.append(SMALLEST + (LARGEST - SMALLEST) * jax.nn.sigmoid(raw - 2))
-        return found
+                disparities.append(SMALLEST + (LARGEST - SMALLEST) * jax.nn.sigmoid(raw - 2))
+        return disparities
 
 
 def depth_of(disparity: Array) -> Array:
@@ -88,6 +89,13 @@ def warped(other: Array, disparity: Array, rotation: Array, shift: Array) -> Arr
     return upper + below * (lower - upper)
 
 
+def differences(disparity: Array, batch: list[Array]) -> Array:
+    """Return the left pictures less what the warp makes of both others, (pictures, 2, h, w, 3)."""
+    left, others, rotations, shifts = batch
+    of_both = jax.vmap(warped, (0, None, 0, 0))
+    return left[:, None] - jax.vmap(of_both)(others, disparity, rotations, shifts)
+
+
 def roughness(disparity: Array, picture: Array) -> Array:
     """Return the mean gradient of disparity over its mean, less where the picture has an edge."""
     relative = disparity / disparity.mean()
@@ -100,14 +108,14 @@ def roughness(disparity: Array, picture: Array) -> Array:
 
 def errors(disparity: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Return each of METRICS, of all pixels of all pictures."""
-    found = np.clip(FOCAL * BASELINE / disparity, NEAREST, FARTHEST)
-    off, ratio = found - depth, np.maximum(found / depth, depth / found)
+    predicted = np.clip(FOCAL * BASELINE / disparity, NEAREST, FARTHEST)
+    off, ratio = predicted - depth, np.maximum(predicted / depth, depth / predicted)
     return np.array(
         [
             np.mean(np.abs(off) / depth),
             np.mean(off**2 / depth),
             np.sqrt(np.mean(off**2)),
-            np.sqrt(np.mean(np.log(found / depth) ** 2)),
+            np.sqrt(np.mean(np.log(predicted / depth) ** 2)),
             *(np.mean(ratio < 1.25**k) for k in (1, 2, 3)),
         ]
     )

@@ -54,19 +54,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _depth_network import METRICS, DepthNetwork, errors, roughness, warped
+from _depth_network import METRICS, DepthNetwork, differences, errors, roughness
+from _intervals import interval
 from _report import header, peak_memory, table
 from _results import Result, add_results, read_results
 from _scenes import BASELINE, FOCAL, HEIGHT, WIDTH, Scenes, scenes
 from jax import Array
+from matplotlib import colormaps
 from matplotlib.figure import Figure
-from scipy.stats import t
 
 from robust_dist import GeneralRobust
 from robust_dist.losses import AdaptiveImageLoss, AdaptiveLoss
 
 TRAIN, TEST, BATCH = 1200, 200, 8
 START_RATE, RATE, LAW_RATE = 3e-3, 1e-3, 1e-2
+SMOOTHNESS = 0.1
 SCALE = 0.03  # of residuals where nothing is violated: the noise of two pictures
 LEVELS = 4
 SHAPE = (HEIGHT, WIDTH, 3)
@@ -79,15 +81,15 @@ coefficients = AdaptiveImageLoss(SHAPE, wavelet_levels=LEVELS).coefficients
 def bands() -> dict[str, tuple[slice, slice]]:
     """Return where each band of the wavelets is, the coarsest first."""
     h, w = HEIGHT >> LEVELS, WIDTH >> LEVELS
-    found = {"rest": (slice(0, h), slice(0, w))}
+    places = {"rest": (slice(0, h), slice(0, w))}
     for level in range(LEVELS, 0, -1):
         h, w = HEIGHT >> level, WIDTH >> level
-        found |= {
+        places |= {
             f"{level}, across": (slice(0, h), slice(w, 2 * w)),
             f"{level}, down": (slice(h, 2 * h), slice(0, w)),
             f"{level}, both": (slice(h, 2 * h), slice(w, 2 * w)),
         }
-    return found
+    return places
 
 
 BANDS = bands()
@@ -164,7 +166,7 @@ FAILURES: dict[str, Callable[[], Method]] = {
 }
 BASE = "L1, pixels"
 QUICK = (BASE, "adaptive, bands")
-ASKED_FOR = ("alpha = 1, pixels", "annealed 0 to 2", "annealed 2 to 0")
+NOT_BY_DEFAULT = ("alpha = 1, pixels", "annealed 0 to 2", "annealed 2 to 0")
 
 
 def alphas_and_scales(law: Any) -> tuple[list[Any], list[Any]]:
@@ -172,11 +174,11 @@ def alphas_and_scales(law: Any) -> tuple[list[Any], list[Any]]:
     if law is None:
         return [], []
     if isinstance(law, tuple):
-        found = [np.array([getattr(part, name) for part in law]) for name in ("alpha", "scale")]
+        pair = [np.array([getattr(part, name) for part in law]) for name in ("alpha", "scale")]
     else:
-        found = [np.asarray(law.alpha), np.asarray(law.scale)]
-    short = [np.quantile(v, (0.25, 0.5, 0.75)) if v.size > 100 else v for v in found]
-    return short[0].tolist(), short[1].tolist()
+        pair = [np.asarray(law.alpha), np.asarray(law.scale)]
+    alpha, scale = (np.quantile(v, (0.25, 0.5, 0.75)) if v.size > 100 else v for v in pair)
+    return alpha.tolist(), scale.tolist()
 
 
 def objective(
@@ -189,13 +191,11 @@ def objective(
 ) -> Array:
     """Return the loss of a batch, the mean over both heads and both other pictures."""
     network = eqx.combine(params[0], static)
-    left, others, rotations, shifts = batch
+    left = batch[0]
     total = jnp.zeros(())
     heads = jax.vmap(network)(left)
     for disparity in heads:
-        of_both = jax.vmap(warped, (0, None, 0, 0))
-        seen = jax.vmap(of_both)(others, disparity, rotations, shifts)
-        total += method.loss(params[1], left[:, None] - seen, done)
+        total += method.loss(params[1], differences(disparity, batch), done)
         total += smoothness * jax.vmap(roughness)(disparity, left).mean()
     return total / len(heads)
 
@@ -220,21 +220,16 @@ def scenes_of(seed: int, train: int, test: int, violations: float) -> tuple[Scen
     return scenes(2 * seed, train, violations), scenes(2 * seed + 1, test, violations)
 
 
-def descend(
-    cell: Cell,
-    method: Method,
-    data: list[Array],
-    network: DepthNetwork | None,
-    steps: int,
-    rate: float,
-) -> tuple[DepthNetwork, list[Any]]:
-    """Return a network trained on, a new one if there is none, and what its loss was on the way."""
-    network = DepthNetwork(jax.random.key(cell.seed)) if network is None else network
+def descend(cell: Cell, network: DepthNetwork) -> tuple[DepthNetwork, list[Any]]:
+    """Return a network trained on by a method, and its loss, alphas and scales on the way."""
+    method, steps = (METHODS | FAILURES)[cell.method](), cell.steps
+    seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
+    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
     moving, static = eqx.partition(network, eqx.is_inexact_array)
-    law_rate = rate if cell.method == "the network's rate" else LAW_RATE
+    law_rate = cell.rate if cell.method == "the network's rate" else LAW_RATE
     optimizer = optax.partition(
         {
-            "network": optax.adam(optax.cosine_decay_schedule(rate, steps)),
+            "network": optax.adam(optax.cosine_decay_schedule(cell.rate, steps)),
             "law": optax.adamw(
                 optax.cosine_decay_schedule(law_rate, steps), weight_decay=method.weight_decay
             ),
@@ -268,25 +263,25 @@ def descend(
 
 @lru_cache(maxsize=1)
 def started(cell: Cell) -> DepthNetwork:
-    """Return the network from which all methods of a seed go on, trained by the baseline."""
-    seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
-    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
-    return descend(cell, METHODS[BASE](), data, None, cell.warm, START_RATE)[0]
+    """Return a new network, trained by the baseline for the cell's steps, if any."""
+    network = DepthNetwork(jax.random.key(cell.seed))
+    return descend(cell, network)[0] if cell.steps else network
+
+
+def trained(cell: Cell) -> tuple[DepthNetwork, list[Any]]:
+    """Return a network trained by the baseline, then by the cell's method, and the way there."""
+    # what all methods of a seed have in common, so that it is made once
+    start = cell._replace(
+        method=BASE, warm=0, steps=cell.warm, rate=START_RATE, smoothness=SMOOTHNESS
+    )
+    return descend(cell, started(start))
 
 
 def train(cell: Cell) -> tuple[Result, np.ndarray]:
     """Return what a method does on a seed, and its disparities of the test scenes."""
     began = time.perf_counter()
-    method = (METHODS | FAILURES)[cell.method]()
-    seen, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
-    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
-    # what is learned by all alike before is learned once
-    before = (
-        started(cell._replace(method=BASE, smoothness=0.1, steps=0, rate=0.0))
-        if cell.warm
-        else None
-    )
-    network, trajectory = descend(cell, method, data, before, cell.steps, cell.rate)
+    network, trajectory = trained(cell)
+    _, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
     predict = jax.jit(lambda left: jax.vmap(network)(left)[-1])
     disparity = np.asarray(predict(jnp.asarray(unseen.left)))
     result = {
@@ -309,13 +304,13 @@ def result_of(cell: Cell) -> Result:
 
 def run(file: Path | None, wanted: list[Cell], jobs: int) -> list[Result]:
     """Return all results, those that were not there before trained now, some at once."""
-    found = {Cell(*(result[key] for key in Cell._fields)): result for result in read_results(file)}
-    missing = [cell for cell in wanted if cell not in found]
+    known = {Cell(*(result[key] for key in Cell._fields)): result for result in read_results(file)}
+    missing = [cell for cell in wanted if cell not in known]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         trainings = {pool.submit(result_of, cell): cell for cell in missing}
         for number, training in enumerate(as_completed(trainings), 1):
             cell, result = trainings[training], training.result()
-            found[cell] = result
+            known[cell] = result
             add_results(file, [result])
             print(
                 f"{number} of {len(missing)}: {cell.method}, seed {cell.seed}: "
@@ -324,27 +319,24 @@ def run(file: Path | None, wanted: list[Cell], jobs: int) -> list[Result]:
                 file=sys.stderr,
                 flush=True,
             )
-    return [found[cell] for cell in wanted]
+    return [known[cell] for cell in wanted]
 
 
 def report(results: list[Result]) -> None:
     """Print the metrics, and the differences of AbsRel to the baseline in per cent."""
-    by_method: dict[str, np.ndarray] = {}
-    for result in results:
-        rows = by_method.setdefault(result["method"], [])  # type: ignore[arg-type]
-        rows.append(result["errors"])  # type: ignore[attr-defined]
+    methods = dict.fromkeys(result["method"] for result in results)
+    by_method = {
+        method: np.array([result["errors"] for result in results if result["method"] == method])
+        for method in methods
+    }
     lines = []
-    for method, rows in by_method.items():
-        values = np.array(rows)
-        line = [method, *(f"{v:.3f}" for v in values.mean(axis=0))]
+    for method, values in by_method.items():
         difference = "-"
         if method != BASE and BASE in by_method and len(values) > 1:
-            base = np.array(by_method[BASE])[:, 0]
-            percent = 100 * (values[:, 0] - base) / base.mean()
-            error = percent.std(ddof=1) / len(percent) ** 0.5
-            half = t.ppf(0.975, len(percent) - 1) * error
-            difference = f"{percent.mean():+.1f} ± {half:.1f}"
-        lines.append((*line, difference))
+            base = by_method[BASE][:, 0]
+            mean, half = interval(100 * (values[:, 0] - base) / base.mean())
+            difference = f"{mean:+.1f} ± {half:.1f}"
+        lines.append((method, *(f"{v:.3f}" for v in values.mean(axis=0)), difference))
     print(table(("", *METRICS, "AbsRel to L1's, %"), lines))
     diverged = [f"{r['method']}, seed {r['seed']}" for r in results if not r["finite"]]
     print("not finite: " + ("; ".join(diverged) or "none"))
@@ -370,18 +362,11 @@ def draw_trajectories(results: list[Result], figure: Figure) -> None:
                     values = values[:, ::3]
                 for k, line in enumerate(values.T):
                     shade = 0.85 * k / max(values.shape[1] - 1, 1)
-                    ax.plot(steps, line, color=CMAP(shade), lw=0.9)
+                    ax.plot(steps, line, color=colormaps["cividis"](shade), lw=0.9)
         column[0].set_title(method, fontsize=10)
         column[1].set(yscale="log", xlabel="step")
     axes[0, 0].set(ylabel="alpha", ylim=(0, 2))
     axes[1, 0].set(ylabel="scale")
-
-
-def CMAP(shade: float) -> Any:  # noqa: N802
-    """Return the colour of a band, coarse ones dark."""
-    from matplotlib import colormaps
-
-    return colormaps["cividis"](shade)
 
 
 def draw_bands(results: list[Result], figure: Figure) -> None:
@@ -433,7 +418,7 @@ def draw(results: list[Result], folder: Path, cell: Cell) -> None:
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     draw_bands(results, figure)
     figure.savefig(folder / "monocular_depth_bands.png", dpi=90)
-    shown = (BASE, "adaptive, pixels", "adaptive, bands")
+    shown = (BASE, "adaptive, pixels", "adaptive, wavelets")
     maps = {name: train(cell._replace(method=name))[1] for name in shown}
     figure = Figure(figsize=(10, 7), layout="constrained")
     draw_depth(scenes_of(cell.seed, *cell[-2:], cell.violations)[1], maps, figure)
@@ -449,14 +434,14 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--rate", type=float, default=RATE, help="of Adam, after the start")
     parser.add_argument("--violations", type=float, default=3.0)
-    parser.add_argument("--smoothness", type=float, default=0.1)
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at once, 1.5 GB each")
+    parser.add_argument("--smoothness", type=float, default=SMOOTHNESS)
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at once, 1.9 GB each")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS | FAILURES))
     parser.add_argument("--failures", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--pictures", type=Path, help="folder")
     options = parser.parse_args()
-    methods = options.methods or [name for name in METHODS if name not in ASKED_FOR]
+    methods = options.methods or [name for name in METHODS if name not in NOT_BY_DEFAULT]
     seeds, warm, steps = options.seeds, options.warm, options.steps
     if options.quick:
         methods, seeds, warm, steps = list(QUICK), 1, 30, 30

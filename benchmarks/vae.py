@@ -238,7 +238,7 @@ def fit(images: Images, kind: str, transform: Transform, seeds: int, steps: int)
 
 
 def draw_images(images: Images, cells: dict[str, tuple[dict, Autoencoder]], path: Path) -> None:
-    """Draw held-out images, and reconstructions and samples of the cells' first seeds."""
+    """Draw held-out images, and reconstructions and samples of the cells' only seed."""
     columns = 14
     chosen = images.test[:: len(images.test) // columns][:columns]
     middle = (images.train.mean() + 0.5) / images.levels - 0.5
@@ -363,11 +363,11 @@ def draw(name: str, results: dict[Cell, Result], folder: Path) -> None:
     maps = {key: alpha[..., 0] if alpha.ndim == 3 else alpha for key, alpha in maps.items()}
     draw_alphas(name, maps, folder / f"vae_alpha_{name}.png")
     chosen = list(dict.fromkeys(cell.representation for cell in results))
+    pairs = [("Normal", chosen[0]), ("GeneralRobust", chosen[-1])]
     if name == "colours":
-        wanted = [c for c in results if c.representation == chosen[-1]]
-    else:
-        pairs = (("Normal", chosen[0]), ("GeneralRobust", chosen[-1]))
-        wanted = [c for c in results if (c.likelihood, c.representation) in pairs]
+        pairs += [(kind, chosen[0]) for kind in images_of(name).likelihoods]
+    # of what is drawn one training is enough
+    wanted = [c._replace(seeds=1) for c in results if (c.likelihood, c.representation) in pairs]
     cells = {f"{c.likelihood}, {c.representation}": train(c)[1] for c in wanted}
     draw_images(images_of(name), cells, folder / f"vae_images_{name}.png")
 

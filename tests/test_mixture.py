@@ -8,11 +8,12 @@ from numpyro import distributions as dist
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from robust_dist import diagnostics
+from robust_dist import ReferenceAlpha, diagnostics
 from robust_dist.optimize.curvature import inverse_curvature
 from robust_dist.optimize.explore import explore
 from robust_dist.optimize.log_density import LogDensity
 from robust_dist.regression import Regression
+from robust_dist.regression.explanations import Doubts, other_fits
 from robust_dist.regression.model import in_mode, make_constants, make_structure, model_of
 from robust_dist.regression.posterior import approximate
 from robust_dist.regression.posterior.bridge import log_mass
@@ -276,6 +277,49 @@ def test_many_groups_are_no_reason_not_to_compare():
     assert slope == pytest.approx(2, abs=0.6) or diagnostics.leverage_problems(fit)
     names = {name for name, _ in diagnostics.explanations(fit).index}
     assert {"contaminated", "downweighted"} <= names
+
+
+def odd_rows():
+    data = bad_leverage(0)
+    data["g"] = np.resize(list("pqrst"), len(data))
+    data["level"] = pd.Categorical(np.resize(["low", "mid", "high"], len(data)), ordered=True)
+    data["status"] = np.where(data["b"] > 1, "right", "none")
+    return data
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ a + (b | g)",
+        "y ~ a + hsgp(b)",
+        "y ~ a + mo(level)",
+        "censored(y, status) ~ a",
+        "truncated(y, lb=-90) ~ a",
+    ],
+)
+def test_what_has_no_compiled_density_is_to_be_compared_as_well(formula):
+    regression = Regression(formula, odd_rows())
+    others = other_fits(regression.setting, regression.data, Doubts(None, None, "report"), {})
+    assert [other.name for other in others] == ["contaminated"]
+
+
+@pytest.mark.slow
+def test_what_has_no_compiled_density_is_compared():
+    regression = Regression("censored(y, status) ~ a + hsgp(b)", odd_rows())
+    fit = regression.fit(method="map", progress=False)
+    assert "contaminated" in {name for name, _ in diagnostics.explanations(fit).index}
+
+
+@pytest.mark.slow
+def test_another_explanation_is_drawn_without_a_compiled_density():
+    """Bad rows own the fit; NumPyro draws from the contaminated one, which lies elsewhere."""
+    priors = {"alpha": ReferenceAlpha()}
+    regression = Regression("y ~ a + b + c", bad_leverage(10), priors=priors)
+    fit = regression.fit(method="map", draws=200, warmup=200, chains=2, progress=False)
+    table = diagnostics.explanations(fit)
+    assert table.loc[("posterior", "a"), "mean"] < -1
+    assert table.loc[("contaminated", "a"), "mean"] == pytest.approx(2, abs=0.6)
+    assert table.loc[("contaminated", "a"), "elsewhere"]
 
 
 def test_leverage_points_on_the_line_alarm_nobody():

@@ -21,7 +21,6 @@ from robust_dist.regression.datatree import Setting
 from robust_dist.regression.likelihoods import CONTAMINATED, LIKELIHOODS
 from robust_dist.regression.model import background_data
 from robust_dist.regression.own_priors import choose
-from robust_dist.regression.posterior import engine
 from robust_dist.regression.posterior.choice import choose_sampler
 from robust_dist.regression.posterior.draw import draw_near
 from robust_dist.regression.posterior.mixture import LEAST, Mixture
@@ -99,9 +98,7 @@ def other_fits(
         priors = choose_priors(setting.design, setting.coordinates, likelihood, chosen)
         contaminated = Setting(setting.design, setting.coordinates, likelihood, priors)
         arguments = {**data, **background_data(setting.design, setting.coordinates, priors)}
-        # without a compiled density it would take longer than the fit
-        if engine.unsupported(contaminated, arguments) is None:
-            others.append(Other(CONTAMINATED, contaminated, arguments))
+        others.append(Other(CONTAMINATED, contaminated, arguments))
     return others
 
 
