@@ -2,7 +2,7 @@
 
     pytest -o addopts= -s tests/slow/test_benchmarks.py
 
-Each script is run as its page tells the reader to. Takes some four minutes on one core.
+Each script is run as its page tells the reader to. Takes some five minutes on one core.
 """
 
 from __future__ import annotations
@@ -62,6 +62,18 @@ def test_a_depth_network_trains_and_goes_on_where_it_was_stopped(tmp_path):
     untimed = re.compile(r"^(a training took|20).*$|load.*$", re.MULTILINE)
     assert untimed.sub("", again) == untimed.sub("", printed)
     assert len([line for line in results.read_text().splitlines() if line.endswith("}")]) == 2
+
+
+def test_a_depth_network_is_sampled(tmp_path):
+    """Both samplers give depths like the trained network's, and are not asked again."""
+    results = tmp_path / "results.jsonl"
+    printed = run("depth_posterior.py", "--quick", "--out", str(results))
+    for sampler in ("SVI", "sgld"):
+        (line,) = re.findall(rf"^adaptive, pixels, last, {sampler} .*$", printed, re.MULTILINE)
+        assert 0.1 < float(re.search(r"([\d.]+) ±", line)[1]) < 0.4
+    written = results.read_text()
+    run("depth_posterior.py", "--quick", "--out", str(results))
+    assert results.read_text() == written
 
 
 def test_clusters_are_found():
