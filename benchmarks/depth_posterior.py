@@ -1,7 +1,7 @@
 """Sample a depth network's weights, and see whether their spread finds the pixels that are wrong.
 
-    python3 -m uv run --group bench python benchmarks/depth_posterior.py [--out FILE] [--seeds N]
-        [--steps N] [--power P] [--quick] [--pictures FOLDER]
+    python benchmarks/depth_posterior.py [--out FILE] [--seeds N] [--steps N] [--power P]
+        [--quick] [--pictures FOLDER]
 
 The network of `monocular_depth.py`, trained as there (300 steps by the baseline, 700 by a method),
 sees depth in one picture. Then some of its weights get the prior Normal(0, 0.2), others stay:
@@ -45,7 +45,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,12 +68,16 @@ from monocular_depth import (
     RATE,
     SCALE,
     SMOOTHNESS,
+    STEPS,
     TEST,
     TRAIN,
+    VIOLATIONS,
+    WARM,
     Cell,
     coefficients,
     scenes_of,
     trained,
+    training_data,
 )
 from numpyro import distributions as dist
 from numpyro import handlers
@@ -97,7 +101,6 @@ PARTS: dict[str, Callable[[DepthNetwork], Any]] = {
     "last": lambda network: (network.up[-1], network.heads[-1]),
     "all": lambda network: (network.down, network.up, network.heads[-1]),
 }
-VIOLATIONS = 3.0
 PRIOR = 0.2
 CHAINS, DRAWS = 2, 20
 STEP = 0.02  # of sgld, in squared sds of the Normal
@@ -135,7 +138,7 @@ class Layers:
 
 
 def model(batch: list[Array], layers: Layers, question: Question) -> None:
-    """Draw the last layers, and the law of residuals; a batch stands for all scenes."""
+    """Draw the sampled layers, and the law of residuals; a batch stands for all scenes."""
     size = layers.start.size
     weights = numpyro.sample("weights", dist.Normal(0, PRIOR).expand([size]).to_event(1))
     if question.law == LAPLACE:
@@ -175,13 +178,13 @@ def fit(question: Question, layers: Layers, start: Weights, data: list[Array]) -
     law = partial(model, layers=layers, question=question)
     guide = AutoNormal(law, init_loc_fn=init_to_value(values=start), init_scale=3e-3)
     # sds and the law are reached through something like a logarithm, and want longer steps
-    rates = {True: 3e-4, False: 1e-2}
+    rates = {"weights": 3e-4, "others": 1e-2}
     optimizer = optax.multi_transform(
         {
-            weights: optax.adam(optax.cosine_decay_schedule(rate, question.steps))
-            for weights, rate in rates.items()
+            label: optax.adam(optax.cosine_decay_schedule(rate, question.steps))
+            for label, rate in rates.items()
         },
-        lambda params: {name: name == "weights_auto_loc" for name in params},
+        lambda params: {n: "weights" if n == "weights_auto_loc" else "others" for n in params},
     )
     svi = SVI(law, guide, optax_to_numpyro(optimizer), Trace_ELBO())
     state = svi.init(jax.random.key(question.seed), [part[:BATCH] for part in data])
@@ -237,10 +240,6 @@ def sparsification(error: np.ndarray, uncertainty: np.ndarray) -> tuple[float, l
     return float((1 - least_sure).sum() / (1 - oracle).sum()), least_sure.tolist()
 
 
-# both parts of a network are sampled after one training
-trained = lru_cache(maxsize=1)(trained)
-
-
 def answers(question: Question) -> tuple[list[Result], dict[str, np.ndarray]]:
     """Return the results of both samplers, and maps of the first test scenes, to be shown."""
     began = time.perf_counter()
@@ -253,8 +252,8 @@ def answers(question: Question) -> tuple[list[Result], dict[str, np.ndarray]]:
     start = {"weights": layers.start}
     if question.law != LAPLACE:
         start |= {name: jnp.array(trajectory[-1][name]) for name in ("alpha", "scale")}
-    seen, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
-    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
+    _, unseen = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
+    data = training_data(cell)
     normals = fit(question, layers, start, data)
     generator = np.random.default_rng(question.seed)
     positions = {
@@ -273,7 +272,7 @@ def answers(question: Question) -> tuple[list[Result], dict[str, np.ndarray]]:
         logarithm = np.log(disparity).reshape(CHAINS * DRAWS, *unseen.depth.shape)
         depth = np.asarray(depth_of(np.exp(np.median(logarithm, axis=0))))
         error, spread = np.abs(depth - unseen.depth) / unseen.depth, logarithm.std(axis=0)
-        found, line = sparsification(error.ravel(), spread.ravel())
+        share, line = sparsification(error.ravel(), spread.ravel())
         by_depth, _ = sparsification(error.ravel(), depth.ravel())
         oracle = curve(error.ravel(), np.argsort(-error.ravel())) / error.mean()
         r_hat = split_gelman_rubin(np.log(disparity)[:, :, ::20, ::8, ::8])
@@ -283,7 +282,7 @@ def answers(question: Question) -> tuple[list[Result], dict[str, np.ndarray]]:
                 **question._asdict(),
                 "sampler": sampler,
                 "AbsRel": float(error.mean()),
-                "share": found,
+                "share": share,
                 "share by depth": by_depth,
                 "curve": line,
                 "oracle": oracle.tolist(),
@@ -404,7 +403,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, help="folder")
     options = parser.parse_args()
     laws, parts, seeds, steps = list(LAWS), list(PARTS), options.seeds, options.steps
-    training, sizes = (300, 700), (TRAIN, TEST)
+    training, sizes = (WARM, STEPS), (TRAIN, TEST)
     if options.quick:
         laws, parts, seeds, steps = ["adaptive, pixels"], ["last"], 1, 20
         training, sizes = (30, 30), (200, 20)

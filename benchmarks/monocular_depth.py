@@ -67,6 +67,7 @@ from robust_dist import GeneralRobust
 from robust_dist.losses import AdaptiveImageLoss, AdaptiveLoss
 
 TRAIN, TEST, BATCH = 1200, 200, 8
+WARM, STEPS, VIOLATIONS = 300, 700, 3.0
 START_RATE, RATE, LAW_RATE = 3e-3, 1e-3, 1e-2
 SMOOTHNESS = 0.1
 SCALE = 0.03  # of residuals where nothing is violated: the noise of two pictures
@@ -220,11 +221,16 @@ def scenes_of(seed: int, train: int, test: int, violations: float) -> tuple[Scen
     return scenes(2 * seed, train, violations), scenes(2 * seed + 1, test, violations)
 
 
+def training_data(cell: Cell) -> list[Array]:
+    """Return the left pictures, both others, and their poses: what a batch is taken of."""
+    seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
+    return [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
+
+
 def descend(cell: Cell, network: DepthNetwork) -> tuple[DepthNetwork, list[Any]]:
     """Return a network trained on by a method, and its loss, alphas and scales on the way."""
     method, steps = (METHODS | FAILURES)[cell.method](), cell.steps
-    seen, _ = scenes_of(cell.seed, cell.train, cell.test, cell.violations)
-    data = [jnp.asarray(part) for part in (seen.left, seen.others, seen.rotations, seen.shifts)]
+    data = training_data(cell)
     moving, static = eqx.partition(network, eqx.is_inexact_array)
     law_rate = cell.rate if cell.method == "the network's rate" else LAW_RATE
     optimizer = optax.partition(
@@ -268,6 +274,7 @@ def started(cell: Cell) -> DepthNetwork:
     return descend(cell, network)[0] if cell.steps else network
 
 
+@lru_cache(maxsize=1)
 def trained(cell: Cell) -> tuple[DepthNetwork, list[Any]]:
     """Return a network trained by the baseline, then by the cell's method, and the way there."""
     # what all methods of a seed have in common, so that it is made once
@@ -430,10 +437,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="file of results, to go on from")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--warm", type=int, default=300)
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--warm", type=int, default=WARM)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--rate", type=float, default=RATE, help="of Adam, after the start")
-    parser.add_argument("--violations", type=float, default=3.0)
+    parser.add_argument("--violations", type=float, default=VIOLATIONS)
     parser.add_argument("--smoothness", type=float, default=SMOOTHNESS)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, 1.9 GB each")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS | FAILURES))
